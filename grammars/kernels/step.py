@@ -1,0 +1,566 @@
+"""One byte: from a configuration to the next, the heart of the engine.
+
+Earley's algorithm with two changes. Items remember not the position where their rule began but an interned *context*, the
+set of places to return to; so equal situations at different positions are one configuration. And a call in tail position
+forwards its caller's frames instead of adding one; so lists written with right recursion stay in finitely many contexts.
+
+After the lexemes have read the byte, the closure runs in two phases. First every completed rule returns, which may complete
+more. Then the calls found on the way are entered, component by component in the order of `program.components`: when a
+component's turn comes, all frames of its rules are known, so its contexts can be interned once and for all. Rules of a
+left-recursive component call each other where they stand: their contexts refer to one another and are interned together,
+keyed by the frames that come from outside.
+
+Zero-length returns never happen at run time: a call of a nullable rule goes on behind the call at once, and a rule that
+has read nothing yet (its point is *fresh*) does not return.
+"""
+
+from __future__ import annotations
+
+from grammars.kernels.intern import (
+    add_context,
+    find_context,
+    intern_config,
+    intern_context,
+    push_run,
+    sort_run,
+)
+from grammars.kernels.layout import (
+    ABANDONED,
+    ACCEPTING,
+    ACTIVE,
+    CONFIG,
+    CONTEXT,
+    CONTEXTS,
+    COUNT,
+    CTX_BITS,
+    CTX_MASK,
+    DEAD,
+    EXHAUSTED,
+    FILL,
+    FRAME_MASK,
+    FRAMES,
+    FREE_COUNT,
+    GROW,
+    HEADS,
+    HEAP,
+    ITEM,
+    ITEMS,
+    KEY,
+    LAZY_ACCEPTS,
+    LAZY_CLASS,
+    LAZY_MOVES,
+    LAZY_ROW,
+    LENGTH,
+    LOCKED_COUNT,
+    LOOP,
+    NEED,
+    NEXT_MASK,
+    OFFSET,
+    OUTER,
+    PENDING,
+    POINT,
+    POINT_SLOTS,
+    POINTS,
+    ROW_SHIFT,
+    WAITING,
+    WAKE,
+    WORK,
+)
+from grammars.kernels.policy import part
+from grammars.program import (
+    ACCEPT,
+    AGAIN,
+    BYTE_CLASS,
+    CALL,
+    CLASS_BYTE,
+    CLASSES,
+    COMPONENT,
+    COMPONENTS,
+    CORNERS,
+    EDGES,
+    FINAL,
+    HIGH,
+    LEX,
+    LOW,
+    MEMBER,
+    MEMBERS,
+    NOT_A_LOOP,
+    NULLABLE,
+    OPS,
+    RETURN,
+    ROW_ACCEPTS,
+    ROW_EDGE,
+    ROWS,
+    RULES,
+    SPLIT,
+    START,
+    TARGETS,
+    UNBOUNDED,
+)
+
+_NO_COMPONENT = -1
+
+
+@part
+def advance_byte(program, store, moves, config, byte):
+    """The configuration after a byte, or DEAD, or another negative code when the caller must act."""
+    byte_class = program[program[BYTE_CLASS] + byte]
+    known = moves[config, byte_class]
+    if known != 0:
+        return known - 2 if known > 1 else DEAD
+    result = _step(program, store, config, byte_class)
+    if result >= DEAD:
+        moves[config, byte_class] = result + 2
+    return result
+
+
+@part
+def start_config(program, store):
+    """The configuration in front of a whole text: rule 0 is called and returns to acceptance."""
+    _begin(store)
+    code = _add_pending(program, store, 0, 0)
+    return _close(program, store, program[program[RULES] + NULLABLE], code)
+
+
+@part
+def _begin(store):
+    store[POINTS] = 0
+    store[ITEMS] = 0
+    store[WAITING] = 0
+    store[ACTIVE] = 0
+
+
+@part
+def _step(program, store, config, byte_class):
+    _begin(store)
+    byte = program[program[CLASS_BYTE] + byte_class]
+    rows = program[ROWS]
+    row_accepts = program[ROW_ACCEPTS]
+    here = store[CONFIG] + 4 * config
+    begin = store[HEAP] + store[here + OFFSET]
+    end = begin + store[here + LENGTH]
+    store[WORK] -= end - begin + 1
+    code = 0
+    for i in range(begin, end):
+        item = store[i]
+        row = item >> ROW_SHIFT
+        if row < rows:
+            to = _follow_edge(program, row, byte)
+            if to < 0:
+                continue
+            done = program[row_accepts + to] != 0
+            more = to != FINAL
+        else:
+            known = store[store[LAZY_MOVES] + (row - rows) * program[CLASSES] + byte_class]
+            if known == 0:
+                store[LAZY_ROW] = row - rows
+                store[LAZY_CLASS] = byte_class
+                return _abandon(program, store, FILL)
+            if known == 1:
+                continue
+            to = known - 2 + rows
+            done = store[store[LAZY_ACCEPTS] + known - 2] != 0
+            more = True
+        if done:
+            code |= add_point(store, (item >> CTX_BITS) & NEXT_MASK, item & CTX_MASK, 0)
+        if more:
+            code |= _add_item(store, (to << ROW_SHIFT) | (item & FRAME_MASK))
+    if store[POINTS] == 0 and store[ITEMS] == 0 and code == 0:
+        return DEAD
+    return _close(program, store, 0, code)
+
+
+@part
+def _follow_edge(program, row, byte):
+    low = program[program[ROW_EDGE] + row]
+    high = program[program[ROW_EDGE] + row + 1]
+    edges = program[EDGES]
+    while high - low > 4:
+        middle = (low + high) >> 1
+        if program[edges + 3 * middle] <= byte:
+            low = middle
+        else:
+            high = middle
+    for e in range(low, high):
+        if program[edges + 3 * e] <= byte and byte <= program[edges + 3 * e + 1]:
+            return program[edges + 3 * e + 2]
+    return -1
+
+
+@part
+def _close(program, store, accepting, code):
+    """Run the closure of the points and items gathered so far and intern the resulting configuration."""
+    done = 0
+    component = _NO_COMPONENT
+    flags = accepting * ACCEPTING
+    while code == 0:
+        # first what returns, then what the calls found on the way begin with
+        while done < store[POINTS] and code == 0:
+            code = _visit(program, store, store[store[POINT] + done], component)
+            if code == ACCEPTING:
+                flags = ACCEPTING
+                code = 0
+            done += 1
+        if code != 0 or store[ACTIVE] == 0:
+            break
+        component = _pop_active(store)
+        code = _enter(program, store, component)
+    if code == 0 and store[WORK] < 0:
+        code = EXHAUSTED
+    if code != 0:
+        return _abandon(program, store, code)
+    _forget_points(store)
+    distinct = _drop_dominated(program, store, sort_run(store, store[ITEM], store[ITEMS]))
+    if distinct == 0 and flags == 0:
+        return DEAD
+    return intern_config(store, store[ITEM], distinct, flags)
+
+
+@part
+def _abandon(program, store, code):
+    """Leave the scratch sections clean after a closure that could not finish."""
+    _forget_points(store)
+    for i in range(store[HEADS + 1]):
+        store[store[HEADS] + i] = 0
+    return code
+
+
+@part
+def _forget_points(store):
+    slots = store[POINT_SLOTS]
+    mask = store[POINT_SLOTS + 1] - 1
+    for i in range(store[POINTS]):
+        slot = _point_hash(store[store[POINT] + i]) & mask
+        while store[slots + slot] != 0:
+            store[slots + slot] = 0
+            slot = (slot + 1) & mask
+    store[POINTS] = 0
+
+
+@part
+def _point_hash(point):
+    p = int(point)
+    return ((p & 0x3FFFFFFF) * 668265263 + (p >> 30) * 374761393) >> 7
+
+
+@part
+def add_point(store, state, ctx, fresh):
+    """Add `(state, ctx)` to the work list unless it was there before. Returns 0 or GROW."""
+    point = ((state << CTX_BITS | ctx) << 1) | fresh
+    slots = store[POINT_SLOTS]
+    mask = store[POINT_SLOTS + 1] - 1
+    slot = _point_hash(point) & mask
+    while store[slots + slot] != 0:
+        if store[store[POINT] + store[slots + slot] - 1] == point:
+            return 0
+        slot = (slot + 1) & mask
+    n = store[POINTS]
+    if n >= store[POINT + 1]:
+        store[NEED] = POINT
+        return GROW
+    store[store[POINT] + n] = point
+    store[slots + slot] = n + 1
+    store[POINTS] = n + 1
+    return 0
+
+
+@part
+def _add_item(store, item):
+    n = store[ITEMS]
+    if n >= store[ITEM + 1]:
+        store[NEED] = ITEM
+        return GROW
+    store[store[ITEM] + n] = item
+    store[ITEMS] = n + 1
+    return 0
+
+
+@part
+def _visit(program, store, point, component):
+    """Do the operation of one point. Returns 0, ACCEPTING or a negative code."""
+    store[WORK] -= 1
+    if store[WORK] < 0:
+        return EXHAUSTED
+    fresh = point & 1
+    ctx = (point >> 1) & CTX_MASK
+    op = program[OPS] + 3 * (point >> (CTX_BITS + 1))
+    kind = program[op]
+    a = program[op + 1]
+    b = program[op + 2]
+    code = 0
+    if kind == LEX:
+        code = _add_item(store, (a << ROW_SHIFT) | (b << CTX_BITS) | ctx)
+    elif kind == SPLIT:
+        targets = program[TARGETS]
+        for i in range(a, b):
+            code |= add_point(store, program[targets + i], ctx, fresh)
+    elif kind == CALL:
+        code = _call(program, store, a, b, ctx, fresh, component)
+    elif kind == ACCEPT:
+        code = ACCEPTING
+    elif fresh == 0:
+        code = return_points(store, ctx) if kind == RETURN else _again(program, store, ctx)
+    return code
+
+
+@part
+def return_points(store, ctx):
+    """Add the points that a rule in context `ctx` returns to."""
+    code = 0
+    row = store[CONTEXT] + 5 * ctx
+    begin = store[HEAP] + store[row + OFFSET]
+    end = begin + store[row + LENGTH]
+    for i in range(begin, end):
+        code |= add_point(store, store[i] >> CTX_BITS, store[i] & CTX_MASK, 0)
+    store[WORK] -= end - begin
+    return code
+
+
+@part
+def _again(program, store, ctx):
+    """A copy of a counted repetition is complete: leave, begin the next copy, or both."""
+    row = store[CONTEXT] + 5 * ctx
+    loop = store[row + LOOP]
+    outer = store[row + OUTER]
+    low = program[program[RULES] + 6 * loop + LOW]
+    high = program[program[RULES] + 6 * loop + HIGH]
+    following = store[row + COUNT]
+    leave = following == FREE_COUNT
+    again = True
+    if following < FREE_COUNT:
+        following += 1
+        leave = following >= low
+        again = high == UNBOUNDED or following < high
+        if high == UNBOUNDED and following > low:
+            following = low
+    code = return_points(store, outer) if leave else 0
+    if again and code == 0:
+        code = _begin_copy(program, store, loop, following, outer)
+    return code
+
+
+@part
+def _begin_copy(program, store, loop, number, outer):
+    inner = intern_context(store, 0, 0, loop, number, outer)
+    if inner < 0:
+        return inner
+    return add_point(store, program[program[RULES] + 6 * loop + START], inner, 1)
+
+
+@part
+def _call(program, store, rule, after, ctx, fresh, component):
+    code = 0
+    row = program[RULES] + 6 * rule
+    if program[row + NULLABLE] != 0:
+        code = add_point(store, after, ctx, fresh)
+    if program[row + COMPONENT] == component:
+        return code  # a left-recursive call: its frame stands among the component's corners
+    if program[program[OPS] + 3 * after] != RETURN:
+        return code | _add_pending(program, store, rule, (after << CTX_BITS) | ctx)
+    begin = store[HEAP] + store[store[CONTEXT] + 5 * ctx + OFFSET]
+    end = begin + store[store[CONTEXT] + 5 * ctx + LENGTH]
+    store[WORK] -= end - begin
+    for i in range(begin, end):
+        code |= _add_pending(program, store, rule, store[i])
+    return code
+
+
+@part
+def _add_pending(program, store, rule, frame):
+    n = store[WAITING]
+    if n >= store[PENDING + 1]:
+        store[NEED] = PENDING
+        return GROW
+    row = program[RULES] + 6 * rule
+    head = store[HEADS] + program[row + COMPONENT]
+    if store[head] == 0:
+        _push_active(store, program[row + COMPONENT])
+    entry = store[PENDING] + 2 * n
+    store[entry] = store[head]
+    store[entry + 1] = (program[row + MEMBER] << ROW_SHIFT) | frame
+    store[head] = n + 1
+    store[WAITING] = n + 1
+    return 0
+
+
+@part
+def _push_active(store, component):
+    wake = store[WAKE]
+    i = store[ACTIVE]
+    store[ACTIVE] = i + 1
+    while i > 0 and store[wake + ((i - 1) >> 1)] > component:
+        store[wake + i] = store[wake + ((i - 1) >> 1)]
+        i = (i - 1) >> 1
+    store[wake + i] = component
+
+
+@part
+def _pop_active(store):
+    wake = store[WAKE]
+    top = store[wake]
+    n = store[ACTIVE] - 1
+    store[ACTIVE] = n
+    last = store[wake + n]
+    i = 0
+    while 2 * i + 1 < n:
+        child = 2 * i + 1
+        if child + 1 < n and store[wake + child + 1] < store[wake + child]:
+            child += 1
+        if store[wake + child] >= last:
+            break
+        store[wake + i] = store[wake + child]
+        i = child
+    store[wake + i] = last
+    return top
+
+
+@part
+def _gather(store, component):
+    """Move the pending frames of a component behind the items, sorted and distinct; their number, or GROW."""
+    head = store[HEADS] + component
+    entry = store[head]
+    store[head] = 0
+    at = store[ITEM] + store[ITEMS]
+    n = 0
+    while entry != 0:
+        if store[ITEMS] + n >= store[ITEM + 1]:
+            store[NEED] = ITEM
+            return GROW
+        store[at + n] = store[store[PENDING] + 2 * entry - 1]
+        n += 1
+        entry = store[store[PENDING] + 2 * entry - 2]
+    store[WORK] -= n
+    return sort_run(store, at, n)
+
+
+@part
+def _enter(program, store, component):
+    """Enter the rules of a component, now that every frame they return to is known."""
+    n = _gather(store, component)
+    if n < 0:
+        return n
+    at = store[ITEM] + store[ITEMS]
+    row = program[COMPONENTS] + 2 * component
+    members = program[row + 2] - program[row]
+    if program[row + 1] == program[row + 3]:
+        ctx = intern_context(store, at, n, FRAMES, 0, 0)
+        if ctx < 0:
+            return ctx
+        return _enter_rule(program, store, program[program[MEMBERS] + program[row]], ctx)
+    key = _recursive_contexts(program, store, component, at, n, members)
+    if key < 0:
+        return key
+    code = 0
+    for m in range(members):
+        code |= _enter_rule(program, store, program[program[MEMBERS] + program[row] + m], key + 1 + m)
+    return code
+
+
+@part
+def _enter_rule(program, store, rule, ctx):
+    row = program[RULES] + 6 * rule
+    if program[row + LOW] != NOT_A_LOOP:
+        return _begin_copy(program, store, rule, 0, ctx)
+    return add_point(store, program[row + START], ctx, 1)
+
+
+@part
+def _recursive_contexts(program, store, component, at, n, members):
+    """The number of the key behind which the contexts of a left-recursive component stand, one for each member."""
+    slot = find_context(store, at, n, KEY - component, members, 0)
+    if store[slot] != 0:
+        return store[slot] - 1
+    if store[CONTEXTS] + members + 1 > min(store[CONTEXT + 1], CTX_MASK):
+        store[NEED] = CONTEXT
+        return GROW
+    key = add_context(store, at, n, KEY - component, members, 0)
+    if key < 0:
+        return key
+    for _ in range(members):
+        add_context(store, at, 0, FRAMES, 0, 0)
+    for m in range(members):
+        code = _fill_member(program, store, component, key, m)
+        if code != 0:
+            store[store[CONTEXT] + 5 * key + LOOP] = ABANDONED  # the retry makes new ones
+            return code
+    # the contexts of loops made on the way may stand in the slot that was free before
+    store[find_context(store, at, n, KEY - component, members, 0)] = key + 1
+    return key
+
+
+@part
+def _fill_member(program, store, component, key, member):
+    """Gather the frames of one member: those from outside, and those of the corners that call it."""
+    row = program[COMPONENTS] + 2 * component
+    outside = store[CONTEXT] + 5 * key
+    offset = store[outside + OFFSET]
+    length = store[outside + LENGTH]
+    at = store[ITEM] + store[ITEMS] + length
+    if store[ITEMS] + 2 * length + program[row + 3] - program[row + 1] > store[ITEM + 1]:
+        store[NEED] = ITEM
+        return GROW
+    n = 0
+    for i in range(offset, offset + length):
+        word = store[store[HEAP] + i]
+        if word >> ROW_SHIFT == member:
+            store[at + n] = word & FRAME_MASK
+            n += 1
+    for e in range(program[row + 1], program[row + 3]):
+        corner = program[CORNERS] + 3 * e
+        if program[corner] == member:
+            ctx = key + 1 + program[corner + 2]
+            rule = program[program[MEMBERS] + program[row] + program[corner + 2]]
+            if program[program[RULES] + 6 * rule + LOW] != NOT_A_LOOP:
+                ctx = intern_context(store, 0, 0, rule, 0, ctx)
+                if ctx < 0:
+                    return ctx
+            store[at + n] = (program[corner + 1] << CTX_BITS) | ctx
+            n += 1
+    store[WORK] -= length + program[row + 3] - program[row + 1]
+    n = sort_run(store, at, n)
+    offset = push_run(store, at, n)
+    if offset < 0:
+        return offset
+    inside = outside + 5 * (1 + member)
+    store[inside + OFFSET] = offset
+    store[inside + LENGTH] = n
+    return 0
+
+
+@part
+def _drop_dominated(program, store, length):
+    """Drop items that differ from a neighbour in the count alone when the neighbour allows all that they allow.
+
+    Copy k may be followed by max(0, low - k - 1) to high - k - 1 more copies. Of two counts that reached `low` the smaller
+    allows more; without an upper bound the larger one does.
+    """
+    at = store[ITEM]
+    kept = 0
+    for i in range(length):
+        item = store[at + i]
+        drop = False
+        if kept > 0 and (store[at + kept - 1] >> CTX_BITS) == (item >> CTX_BITS):
+            drop = _dominates(program, store, store[at + kept - 1] & CTX_MASK, item & CTX_MASK)
+            if not drop and _dominates(program, store, item & CTX_MASK, store[at + kept - 1] & CTX_MASK):
+                kept -= 1
+        if not drop:
+            store[at + kept] = item
+            kept += 1
+    return kept
+
+
+@part
+def _dominates(program, store, a, b):
+    x = store[CONTEXT] + 5 * a
+    y = store[CONTEXT] + 5 * b
+    loop = store[x + LOOP]
+    if loop < 0 or loop != store[y + LOOP] or store[x + OUTER] != store[y + OUTER]:
+        return False
+    i = store[x + COUNT]
+    j = store[y + COUNT]
+    if i >= FREE_COUNT or j >= FREE_COUNT:
+        return i == FREE_COUNT and j < LOCKED_COUNT
+    rule = program[RULES] + 6 * loop
+    if program[rule + HIGH] == UNBOUNDED:
+        return i > j
+    return i < j and i >= program[rule + LOW] - 1

@@ -1,0 +1,269 @@
+r"""Terminals: each is one regular expression, and matches what `re` prefers (see `grammars.preference`).
+
+Lark joins the parts of a terminal as text: `A: /x(?!y)/ "z"` is the expression `x(?!y)z`, whose assertion sees the `z`,
+and alternatives are tried in the order of their lengths. The same is done here, except where nothing can depend on it:
+strings, ranges and their combinations of one length become expressions directly, so ten thousand keywords cost no parsing.
+
+A `Pattern` carries its text as a rope that is written out only when it is needed: terminals may mention each other so
+often that their text is exponentially long, which `Budget` refuses before it is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import lark
+
+from grammars.errors import GrammarSyntaxError, LimitExceeded, Span, UnsupportedFeature
+from grammars.expression import EPSILON, Node, chars, choice, repeat, sequence, text
+from grammars.lark_front.definitions import Definition, Home, symbols, tokens
+from grammars.lark_front.source import Source, Tree, unescape
+from grammars.lark_front.trees import bounds, fold
+from grammars.limits import Budget, Limits
+from grammars.preference.preferred import preferred
+from grammars.preference.program import width
+from grammars.regex import parse
+
+_CHARS_PER_STEP = 8
+
+Rope = tuple["Rope | str", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """The expression of a pattern that matches texts of one length only: preference has nothing to choose."""
+
+    node: Node
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """The text of a regular expression and, if preference plays no role, its expression.
+
+    `literal` is the text and the flags of a pattern that is a plain string: lark's lexer treats those differently.
+    """
+
+    rope: Rope
+    length: int
+    node: Node | None = None
+    fixed: Fixed | None = None
+    literal: tuple[str, str] | None = None
+
+    @staticmethod
+    def of(regex: str, fixed: Fixed | None = None, literal: tuple[str, str] | None = None) -> Pattern:
+        return Pattern((regex,), len(regex), fixed.node if fixed else None, fixed, literal)
+
+    def written(self, budget: Budget) -> str:
+        """The text, charged before it is written."""
+        budget.charge(self.length // _CHARS_PER_STEP)
+        out: list[str] = []
+        stack: list[Rope | str] = [self.rope]
+        while stack:
+            piece = stack.pop()
+            if isinstance(piece, str):
+                out.append(piece)
+            else:
+                stack.extend(reversed(piece))
+        return "".join(out)
+
+
+_NOTHING = Pattern.of("", Fixed(EPSILON, 0), ("", ""))
+
+
+def _joined(parts: list[Pattern]) -> Pattern:
+    if len(parts) <= 1:
+        return parts[0] if parts else _NOTHING
+    fixed = [part.fixed for part in parts if part.fixed is not None]
+    whole = Fixed(sequence(part.node for part in fixed), sum(part.width for part in fixed))
+    rope: Rope = tuple(part.rope for part in parts)
+    is_fixed = len(fixed) == len(parts)
+    return Pattern(rope, sum(p.length for p in parts), whole.node if is_fixed else None, whole if is_fixed else None)
+
+
+def _repeated(part: Pattern, low: int, high: int | None) -> Pattern:
+    suffix = f"){{{low},{'' if high is None else high}}}"
+    fixed = part.fixed
+    if fixed is not None:
+        fixed = Fixed(repeat(fixed.node, low, high), fixed.width * low) if low == high else None
+    return Pattern(("(?:", part.rope, suffix), part.length + 3 + len(suffix), fixed and fixed.node, fixed)
+
+
+class Terminals:
+    """The patterns and expressions of terminals, each made once."""
+
+    def __init__(self, limits: Limits, budget: Budget):
+        self._limits, self._budget = limits, budget
+        self._patterns: dict[Definition, Pattern] = {}
+        self._nodes: dict[Definition, Node] = {}
+        self._literals: dict[str, Pattern] = {}
+        self._regular: dict[str, Node] = {}
+
+    def node(self, definition: Definition) -> Node:
+        """What a named terminal matches."""
+        if definition not in self._nodes:
+            span = definition.home.source.span(definition.token)
+            self._nodes[definition] = self._expression(self.pattern(definition), span)
+        return self._nodes[definition]
+
+    def literal(self, token: lark.Token, source: Source) -> Node:
+        """What a literal in a rule matches."""
+        return self._expression(self._literal(token, source), source.span(token))
+
+    def range(self, tree: Tree, source: Source) -> Node:
+        """What `"a".."z"` in a rule matches."""
+        return self._expression(_range(tree, source), source.span(tokens(tree)[0]))
+
+    def pattern(self, wanted: Definition) -> Pattern:
+        """The pattern of a terminal, made after those it mentions."""
+        path: dict[Definition, None] = {}
+        stack = [wanted]
+        while stack:
+            definition = stack[-1]
+            if definition in self._patterns:
+                path.pop(stack.pop(), None)
+                continue
+            missing = [other for other in _mentioned(definition) if other not in self._patterns]
+            if not missing:
+                self._patterns[definition] = self._translate(definition)
+                continue
+            path[definition] = None
+            for other in missing:
+                if other in path:
+                    raise definition.error(f"the terminal {other.name} contains itself", "only rules may be recursive")
+            stack.extend(missing)
+        return self._patterns[wanted]
+
+    def _expression(self, pattern: Pattern, span: Span) -> Node:
+        if pattern.node is not None:
+            return pattern.node
+        regex = pattern.written(self._budget)
+        if regex not in self._regular:
+            try:
+                parse(regex, limits=self._limits)  # the better messages
+                self._regular[regex] = preferred(regex, self._budget, self._limits)
+            except (GrammarSyntaxError, UnsupportedFeature, LimitExceeded) as error:
+                raise type(error)(f"in this terminal: {error.message}", span=span, hint=error.hint) from error
+        return self._regular[regex]
+
+    def _translate(self, definition: Definition) -> Pattern:
+        if not definition.bodies:
+            raise UnsupportedFeature(
+                f"the terminal {definition.name} is declared but not defined",
+                span=definition.home.source.span(definition.token),
+                hint="a declared terminal comes from Python code, which a grammar cannot describe",
+            )
+        self._budget.charge()
+        first, *extensions = definition.bodies
+        parts = [self._fold(child, first.home) for child in first.tree.children if isinstance(child, lark.Tree)]
+        for tree, home in extensions:
+            parts.insert(0, self._fold(tree, home))
+        if parts == [_NOTHING]:
+            raise definition.error(f"the terminal {definition.name} is empty")
+        return self._either(parts, first.home.source, first.tree)
+
+    def _fold(self, tree: Tree, home: Home) -> Pattern:
+        return fold(tree, lambda node, parts: self._combine(node, parts, home))
+
+    def _combine(self, tree: Tree, parts: list[Pattern], home: Home) -> Pattern:
+        match tree.data:
+            case "expansions":
+                return self._either(parts, home.source, tree)
+            case "expansion":
+                return _joined(parts)
+            case "maybe":
+                return _repeated(parts[0], 0, 1)
+            case "expr":
+                return _repeated(parts[0], *bounds(tree, home.source, self._limits))
+            case "value":
+                return parts[0]
+            case "terminal":
+                return self._patterns[home.scope[home.rename(str(tokens(tree)[0]))]]
+            case "literal":
+                return self._literal(tokens(tree)[0], home.source)
+            case "range":
+                return _range(tree, home.source)
+            case _:
+                span = home.source.any_span(tree)
+                raise GrammarSyntaxError("aliases and templates belong in rules, not in terminals", span=span)
+
+    def _either(self, parts: list[Pattern], source: Source, tree: Tree) -> Pattern:
+        """Alternatives in lark's order, the longest first; without a choice of lengths they need no order."""
+        if len(parts) == 1:
+            return parts[0]
+        fixed = [part.fixed for part in parts if part.fixed is not None]
+        node = whole = None
+        if len(fixed) == len(parts):
+            node = choice([part.node for part in fixed])
+            whole = Fixed(node, fixed[0].width) if len({part.width for part in fixed}) == 1 else None
+        ordered = parts if whole else sorted(parts, key=lambda part: self._order(part, source, tree))
+        rope: Rope = tuple(piece for part in ordered for piece in ("|", part.rope))[1:]
+        return Pattern(("(?:", *rope, ")"), sum(part.length + 1 for part in parts) + 3, node, whole)
+
+    def _order(self, part: Pattern, source: Source, tree: Tree) -> tuple[int, int, int]:
+        if part.fixed is not None and part.literal is not None:
+            return -part.fixed.width, -part.fixed.width, -part.fixed.width
+        try:
+            low, high = (part.fixed.width,) * 2 if part.fixed else width(part.written(self._budget))
+        except (GrammarSyntaxError, LimitExceeded) as error:
+            raise type(error)(error.message, span=source.any_span(tree), hint=error.hint) from error
+        return -high, -low, -part.length
+
+    def _literal(self, token: lark.Token, source: Source) -> Pattern:
+        if token.start_pos in source.nested:
+            return Pattern.of(f"(?:{source.nested[token.start_pos]})")
+        known = self._literals.get(token)
+        if known is None:
+            known = self._literals[str(token)] = self._new_literal(token, source.span(token))
+        return known
+
+    def _new_literal(self, token: lark.Token, span: Span) -> Pattern:
+        end = max(token.rfind('"'), token.rfind("/"))
+        value, flags = unescape(token[1:end], span), token[end + 1 :]
+        if not value:
+            raise GrammarSyntaxError("an empty literal", span=span, hint="write an empty alternative instead: a: b |")
+        if token.type == "REGEXP":
+            if "\n" in token and "x" not in flags:
+                raise GrammarSyntaxError("a line break in a regular expression needs the flag x", span=span)
+            return _regular(value, flags, span)
+        return self._string(value.replace("\\\\", "\\"), flags, span)
+
+    def _string(self, value: str, flags: str, span: Span) -> Pattern:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise GrammarSyntaxError("a lone surrogate is not text", span=span) from None
+        quoted = re.escape(value)
+        node = parse(quoted, flags="i") if flags else text(value)
+        regex = f"(?i:{quoted})" if flags else quoted
+        return Pattern.of(regex, Fixed(node, len(value)), (value, flags))
+
+
+def _regular(value: str, flags: str, span: Span) -> Pattern:
+    if "l" in flags:
+        raise UnsupportedFeature("the flag 'l' (locale) has no exact meaning", span=span)
+    scoped = "".join(sorted(set(flags) - {"u"}))
+    ending = "\n)" if "x" in flags else ")"  # the last line may be a comment
+    return Pattern.of(f"(?{scoped}:{value}{ending}" if scoped else value)
+
+
+def _range(tree: Tree, source: Source) -> Pattern:
+    ends: list[str] = []
+    for token in tokens(tree):
+        value = unescape(token[1:-1], source.span(token))
+        if len(value) != 1 or not token.endswith('"'):
+            raise GrammarSyntaxError("a range needs one character on each side", span=source.span(token))
+        ends.append(value)
+    low, high = map(ord, ends)
+    if low > high:
+        raise GrammarSyntaxError("the ends of this range are in the wrong order", span=source.span(tokens(tree)[0]))
+    return Pattern.of(f"[\\U{low:08x}-\\U{high:08x}]", Fixed(chars([(low, high)]), 1))
+
+
+def _mentioned(definition: Definition) -> Iterable[Definition]:
+    for tree, home in definition.bodies:
+        for token in symbols(tree):
+            if token.type == "TERMINAL":
+                yield home.scope[home.rename(str(token))]

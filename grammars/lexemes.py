@@ -1,0 +1,146 @@
+"""Lexemes: literals, character sets and sets of literals as rows of byte edges.
+
+Rows are shared wherever they can be: a lexeme that occurs twice is one run of rows, and a set of literals becomes the
+smallest acyclic automaton, so 100,000 enum values with common endings stay small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grammars.expression import Bytes, Chars, Node, Text
+from grammars.limits import Budget
+from grammars.program import FINAL
+from grammars.utf8 import DONE, byte_rows
+
+Edge = tuple[int, int, int]
+
+
+class LexemeTable:
+    """Collects the rows of a program."""
+
+    def __init__(self, budget: Budget):
+        self._budget = budget
+        self._rows: list[tuple[Edge, ...]] = [()]
+        self._accepts: list[bool] = [True]
+        self._starts: dict[object, int] = {}
+
+    def start(self, node: Node) -> int:
+        """The row in which a literal or a character set starts."""
+        if isinstance(node, Text):
+            return self._text(node.data)
+        known = self._starts.get(node)
+        if known is None:
+            known = self._starts[node] = self._set(node)
+        return known
+
+    def _add(self, edges: tuple[Edge, ...], accepts: bool = False) -> int:
+        self._budget.charge()
+        self._rows.append(edges)
+        self._accepts.append(accepts)
+        return len(self._rows) - 1
+
+    def _text(self, data: bytes) -> int:
+        """Rows are looked up suffix by suffix: "null" and "full" share "ull"."""
+        known = self._starts.get(data)
+        if known is not None:
+            return known
+        row = FINAL
+        for i in range(len(data) - 1, -1, -1):
+            key = (data[i], row)
+            before = self._starts.get(key)
+            if before is None:
+                before = self._starts[key] = self._add(((data[i], data[i], row),))
+            row = before
+        self._starts[data] = row
+        return row
+
+    def _set(self, node: Node) -> int:
+        if isinstance(node, Bytes):
+            return self._add(tuple(_runs_of_bits(node.mask)))
+        if not isinstance(node, Chars):
+            raise TypeError(f"{type(node).__name__} is no lexeme")
+        rows = byte_rows(node.ranges)
+        base = len(self._rows)
+        for row in rows:
+            self._add(tuple((low, high, FINAL if to == DONE else base + to) for low, high, to in row))
+        return base
+
+    def start_of_any(self, texts: Iterable[bytes]) -> int:
+        """The row in which a set of literals (none of them empty) starts: a minimal acyclic automaton.
+
+        Sorted words are added one after the other; what a new word no longer shares with the one before it is finished
+        and looked up among the rows there are (Daciuk et al., 2000).
+        """
+        words = sorted(set(texts))
+        open_edges: list[list[Edge]] = [[]]
+        open_accepts = [False]
+        path: list[int] = []
+
+        def close(depth: int) -> None:
+            while len(path) > depth:
+                edges, accepts = tuple(open_edges.pop()), open_accepts.pop()
+                byte = path.pop()
+                open_edges[-1].append((byte, byte, self._shared(edges, accepts)))
+
+        for word in words:
+            shared = 0
+            while shared < min(len(path), len(word)) and path[shared] == word[shared]:
+                shared += 1
+            close(shared)
+            for byte in word[shared:]:
+                path.append(byte)
+                open_edges.append([])
+                open_accepts.append(False)
+            open_accepts[-1] = True
+        close(0)
+        return self._shared(tuple(open_edges[0]), False)
+
+    def _shared(self, edges: tuple[Edge, ...], accepts: bool) -> int:
+        if not edges:
+            return FINAL
+        key = (edges, accepts)
+        known = self._starts.get(key)
+        if known is None:
+            known = self._starts[key] = self._add(edges, accepts)
+        return known
+
+    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """`row_edge`, `row_accepts` and `edges` of the program."""
+        counts = np.fromiter(map(len, self._rows), np.int64, len(self._rows))
+        row_edge = np.zeros(len(counts) + 1, np.int64)
+        np.cumsum(counts, out=row_edge[1:])
+        flat = [edge for row in self._rows for edge in row]
+        edges = np.array(flat, np.int64).reshape(-1, 3)
+        return row_edge, np.array(self._accepts, np.int64), edges
+
+
+def _runs_of_bits(mask: int) -> Iterable[Edge]:
+    byte = 0
+    while mask:
+        skip = (mask & -mask).bit_length() - 1
+        mask >>= skip
+        byte += skip
+        run = (~mask & (mask + 1)).bit_length() - 1
+        yield byte, byte + run - 1, FINAL
+        mask >>= run
+        byte += run
+
+
+def byte_classes(
+    edges: NDArray[np.int64], others: list[tuple[int, ...]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Classes of bytes that no edge and none of the given partitions tells apart, and a byte of each class."""
+    boundary = np.zeros(257, np.int64)
+    boundary[edges[:, 0]] = 1
+    boundary[edges[:, 1] + 1] = 1
+    interval = np.cumsum(boundary[:256])
+    signature = [tuple(column) for column in zip(interval.tolist(), *others, strict=True)] if others else interval.tolist()
+    numbers: dict[object, int] = {}
+    byte_class = np.array([numbers.setdefault(s, len(numbers)) for s in signature], np.int64)
+    class_byte = np.zeros(len(numbers), np.int64)
+    class_byte[byte_class[::-1]] = np.arange(255, -1, -1)
+    return byte_class, class_byte

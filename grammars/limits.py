@@ -1,0 +1,69 @@
+"""Limits: budgets that keep one request from taking a whole machine.
+
+Work is counted, never timed, so the same input has the same outcome on every machine. Each budget is charged before the
+work it pays for; over it the answer is `LimitExceeded`, never a wider language.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from grammars.errors import LimitExceeded
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Budgets of one compilation and of the automaton it makes.
+
+    >>> Limits(nesting=10).nesting
+    10
+    """
+
+    source_bytes: int = 8 << 20
+    """Size of a grammar, regex or schema text. Reading runs at roughly 1 MB/s, so the default is seconds at worst."""
+
+    nesting: int = 1_000
+    """Depth of brackets, groups and nested values in a source text. No front end recurses: this bounds memory only."""
+
+    repeat: int = 1_000_000_000
+    """Largest bound of a counted repetition. Counters are numbers, never unrolled: a large bound costs nothing."""
+
+    states: int = 1_000_000
+    """States of the compiled program, at roughly 2 µs and 60 bytes each. At most 2**20: states are packed into words."""
+
+    compile_work: int = 40_000
+    """Residuals, products and emptiness searches, in steps of roughly 30 µs: about a second."""
+
+    mask_work: int = 50_000_000
+    """Items moved while one mask is computed, at roughly 10 ns each: half a second for the most ambiguous grammar."""
+
+    cache_bytes: int = 96 << 20
+    """Memory of the caches of one automaton: configurations, transitions and mask rows."""
+
+    @classmethod
+    def trusted(cls) -> Limits:
+        """No limits but those of the data structures themselves, for grammars you wrote yourself.
+
+        >>> Limits.trusted().nesting > 10**6
+        True
+        """
+        lifted = {f.name: 1 << 40 for f in fields(cls)}
+        return cls(**(lifted | {"states": 1 << 20, "cache_bytes": 1 << 30, "repeat": 1 << 30}))
+
+
+class Budget:
+    """A counter that is charged before work is done."""
+
+    __slots__ = ("_left", "_name", "_total")
+
+    def __init__(self, name: str, total: int):
+        self._name, self._total, self._left = name, total, total
+
+    def charge(self, amount: int = 1) -> None:
+        """Take `amount` from the budget or raise `LimitExceeded`."""
+        self._left -= amount
+        if self._left < 0:
+            raise LimitExceeded(
+                f"the grammar needs more than Limits.{self._name} = {self._total}",
+                hint=f"simplify the grammar, or raise Limits({self._name}=...) if you trust its author",
+            )

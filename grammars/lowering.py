@@ -1,0 +1,298 @@
+"""Lowering: from an expression and its rules to a `Program`.
+
+Expressions are emitted backwards: a node is lowered knowing the state that follows it, so nothing is patched but the heads
+of loops. The walk runs on a trampoline: nesting costs memory, never the interpreter's stack. Rules are lowered when they are
+first called; unreached ones cost nothing.
+
+What cannot be a network goes elsewhere: intersections, complements and assertions become lazy rows (`Residuals`); an
+intersection of a recursive grammar with a regular one becomes a grammar (`intersect`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grammars.components import components_of
+from grammars.errors import LimitExceeded, UnsatisfiableGrammar, UnsupportedFeature
+from grammars.expression import Both, Bytes, Call, Chars, Choice, Named, Node, Not, Repeat, Rules, Sequence, Text
+from grammars.intersection import intersect
+from grammars.kernels.analysis import corner_calls, prune, solve
+from grammars.kernels.layout import MAX_ROWS, NEXT_MASK
+from grammars.lexemes import LexemeTable, byte_classes
+from grammars.limits import Budget, Limits
+from grammars.program import (
+    ACCEPT,
+    AGAIN,
+    CALL,
+    COMPONENT,
+    LEX,
+    LOW,
+    MEMBER,
+    NOT_A_LOOP,
+    NULLABLE,
+    RETURN,
+    SPLIT,
+    START,
+    UNBOUNDED,
+    Program,
+)
+from grammars.regular import inline, is_assertion_free
+from grammars.residuals import Residuals
+from grammars.trampoline import run
+
+_UNROLLED = 8  # counted copies of a single lexeme up to this many are written out: cheaper than a context each
+_RETURN_STATE, _AGAIN_STATE = 1, 2
+
+Emission = Generator[Any, Any, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A program, and the automata behind its lazy rows: `lazy_starts[i]` is where the i-th begins."""
+
+    program: Program
+    residuals: tuple[Residuals, ...]
+    rule_names: tuple[str, ...]
+
+
+def lower(start: Node, rules: Rules, limits: Limits) -> Lowered:
+    """Lower a language; its start is rule 0. Raises `UnsatisfiableGrammar` if it is empty."""
+    return _Lowering(limits).lower(start, rules)
+
+
+@dataclass(slots=True)
+class _Body:
+    name: str
+    node: Node
+    rules: Rules
+    low: int
+    high: int
+
+
+class _Lowering:
+    def __init__(self, limits: Limits):
+        self._limits = limits
+        self._states = Budget("states", min(limits.states, NEXT_MASK))
+        self._work = Budget("compile_work", limits.compile_work)
+        self._lexemes = LexemeTable(Budget("states", min(limits.states, MAX_ROWS // 2)))
+        self._ops: list[tuple[int, int, int]] = [(ACCEPT, 0, 0), (RETURN, 0, 0), (AGAIN, 0, 0)]
+        self._targets: list[int] = []
+        self._numbers: dict[object, int] = {}
+        self._bodies: list[_Body] = []
+        self._residuals: list[Residuals] = []
+        self._lazy: dict[Node, int] = {}
+        self._lazy_ops: list[tuple[int, int]] = []  # (state, number of the residuals its lexeme starts)
+
+    def lower(self, start: Node, rules: Rules) -> Lowered:
+        self._rule("start", _Body("start", start, rules, NOT_A_LOOP, 0))
+        starts: list[int] = []
+        while len(starts) < len(self._bodies):
+            starts.append(self._lower_rule(self._bodies[len(starts)]))
+        return self._finish(starts)
+
+    # -- states and rules -----------------------------------------------------------------------------------------
+
+    def _state(self, kind: int, a: int, b: int) -> int:
+        self._states.charge()
+        self._ops.append((kind, a, b))
+        return len(self._ops) - 1
+
+    def _split(self, targets: list[int]) -> int:
+        if len(targets) == 1:
+            return targets[0]
+        begin = len(self._targets)
+        self._targets.extend(targets)
+        return self._state(SPLIT, begin, len(self._targets))
+
+    def _rule(self, key: object, body: _Body) -> int:
+        number = self._numbers.get(key)
+        if number is None:
+            number = self._numbers[key] = len(self._bodies)
+            self._bodies.append(body)
+        return number
+
+    def _lower_rule(self, body: _Body) -> int:
+        end = _RETURN_STATE if body.low == NOT_A_LOOP else _AGAIN_STATE
+        if not is_assertion_free(body.node):
+            return self._boolean(body.node, end, body.rules)
+        return run(self._emit(body.node, end, body.rules))
+
+    # -- expressions ----------------------------------------------------------------------------------------------
+
+    def _emit(self, node: Node, after: int, rules: Rules) -> Emission:
+        """The state at which reading `node` and then going on at `after` begins."""
+        if isinstance(node, Text | Bytes | Chars):
+            return self._lexeme(node, after)
+        if isinstance(node, Sequence):
+            for part in reversed(node.parts):
+                if isinstance(part, Text | Bytes | Chars):
+                    after = self._lexeme(part, after)
+                else:
+                    after = yield self._emit(part, after, rules)
+            return after
+        if isinstance(node, Choice):
+            return (yield self._choice(node, after, rules))
+        if isinstance(node, Repeat):
+            return (yield self._repeat(node, after, rules))
+        if isinstance(node, Call):
+            rule = self._rule((id(rules), node.rule), _Body(node.rule, rules[node.rule], rules, NOT_A_LOOP, 0))
+            return self._state(CALL, rule, after)
+        if isinstance(node, Named):
+            return (yield self._emit(node.body, after, rules))
+        return self._boolean(node, after, rules)
+
+    def _lexeme(self, node: Node, after: int) -> int:
+        if isinstance(node, Text) and not node.data:
+            return after
+        return self._state(LEX, self._lexemes.start(node), after)
+
+    def _choice(self, node: Choice, after: int, rules: Rules) -> Emission:
+        texts = [option.data for option in node.options if isinstance(option, Text)]
+        words = [word for word in texts if word]
+        targets: list[int] = []
+        if words:
+            targets.append(self._state(LEX, self._lexemes.start_of_any(words), after))
+        for option in node.options:
+            if not isinstance(option, Text):
+                targets.append((yield self._emit(option, after, rules)))
+        if len(words) < len(texts):
+            targets.append(after)
+        return self._split(targets)
+
+    def _repeat(self, node: Repeat, after: int, rules: Rules) -> Emission:
+        low, high = node.low, node.high
+        if max(low, high or 0) > self._limits.repeat:
+            raise LimitExceeded(f"a repetition of {max(low, high or 0)} copies is over Limits.repeat = {self._limits.repeat}")
+        if high == 0:
+            return after
+        if isinstance(node.body, Text | Bytes | Chars) and (low if high is None else high) <= _UNROLLED:
+            return self._unrolled(node, after)
+        if high is None and low <= 1:
+            return (yield self._star(node, after, rules))
+        if (low, high) == (0, 1):
+            return self._split([(yield self._emit(node.body, after, rules)), after])
+        bound = UNBOUNDED if high is None else high
+        loop = _Body(f"repeat {low}..{'' if high is None else high}", node.body, rules, low, bound)
+        return self._state(CALL, self._rule((id(rules), node.key), loop), after)
+
+    def _star(self, node: Repeat, after: int, rules: Rules) -> Emission:
+        begin = len(self._targets)
+        self._targets.extend((after, after))
+        head = self._state(SPLIT, begin, begin + 2)
+        body = yield self._emit(node.body, head, rules)
+        self._targets[begin] = body
+        return body if node.low == 1 else head
+
+    def _unrolled(self, node: Repeat, after: int) -> int:
+        row = self._lexemes.start(node.body)
+        if node.high is None:
+            begin = len(self._targets)
+            self._targets.extend((after, after))
+            head = self._state(SPLIT, begin, begin + 2)
+            self._targets[begin] = self._state(LEX, row, head)
+            following = head
+        else:
+            following = after
+            for _ in range(node.high - node.low):
+                following = self._split([self._state(LEX, row, following), after])
+        for _ in range(node.low):
+            following = self._state(LEX, row, following)
+        return following
+
+    # -- boolean parts --------------------------------------------------------------------------------------------
+
+    def _boolean(self, node: Node, after: int, rules: Rules) -> int:
+        regular = inline(node, rules)
+        if regular is not None:
+            return self._lazy_lexeme(regular, after)
+        if isinstance(node, Both):
+            for grammar, other in ((node.left, node.right), (node.right, node.left)):
+                regular = inline(other, rules)
+                if regular is not None:
+                    return self._product(node, grammar, regular, after, rules)
+        what = "the complement of" if isinstance(node, Not) else "an intersection or assertion over"
+        raise UnsupportedFeature(
+            f"{what} a recursive grammar has no grammar in general",
+            hint="one side of an intersection, and all of a complement or difference's right side, must be regular",
+        )
+
+    def _lazy_lexeme(self, node: Node, after: int) -> int:
+        number = self._lazy.get(node)
+        if number is None:
+            number = self._lazy[node] = len(self._residuals)
+            self._residuals.append(Residuals(node, self._work))
+        residuals = self._residuals[number]
+        if residuals.start < 0:
+            return self._split([])
+        state = self._state(LEX, 0, after)
+        self._lazy_ops.append((state, number))
+        return self._split([state, after]) if residuals.accepts(residuals.start) else state
+
+    def _product(self, node: Node, grammar: Node, regular: Node, after: int, rules: Rules) -> int:
+        start, product_rules = intersect(grammar, rules, regular, self._work)
+        rule = self._rule((id(rules), node.key), _Body("intersection", start, product_rules, NOT_A_LOOP, 0))
+        return self._state(CALL, rule, after)
+
+    # -- the program ----------------------------------------------------------------------------------------------
+
+    def _finish(self, starts: list[int]) -> Lowered:
+        row_edge, row_accepts, edges = self._lexemes.arrays()
+        for state, number in self._lazy_ops:
+            self._ops[state] = (LEX, len(row_accepts) + number, self._ops[state][2])
+        ops = np.array(self._ops, np.int64)
+        targets = np.array(self._targets or [0], np.int64)
+        rules = np.array([(s, 0, 0, 0, b.low, b.high) for s, b in zip(starts, self._bodies, strict=True)], np.int64)
+        productive, nullable = np.zeros(len(ops), np.int64), np.zeros(len(ops), np.int64)
+        solve(ops, targets, rules, productive, nullable)
+        if not productive[starts[0]]:
+            raise UnsatisfiableGrammar(
+                "the language is empty: no string satisfies the grammar",
+                hint="look for a rule that can never end, contradictory intersections or an empty character class",
+            )
+        prune(ops, targets, rules, productive)
+        _let_empty_copies_count(rules, nullable)
+        components, members, corners = _group(ops, targets, rules)
+        byte_class, class_byte = byte_classes(edges, [r.byte_classes for r in self._residuals])
+        program = Program(
+            ops, targets, rules, components, members, corners, row_edge, row_accepts, edges, byte_class, class_byte
+        )
+        return Lowered(program, tuple(self._residuals), tuple(body.name for body in self._bodies))
+
+
+def _let_empty_copies_count(rules: NDArray[np.int64], nullable: NDArray[np.int64]) -> None:
+    """A body that may be empty reaches any lower bound for free: X{3,5} is X{0,5} then."""
+    loops = (rules[:, LOW] != NOT_A_LOOP) & (nullable[rules[:, START]] != 0)
+    rules[loops, LOW] = 0
+
+
+def _group(
+    ops: NDArray[np.int64], targets: NDArray[np.int64], rules: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Group rules into components of mutual left recursion; fills COMPONENT and MEMBER of `rules`."""
+    seen, stack = np.zeros(len(ops), np.int64), np.empty(len(ops) + 1, np.int64)
+    found = np.empty((len(ops), 2), np.int64)
+    calls: list[list[tuple[int, int]]] = []
+    for rule in range(len(rules)):
+        n = int(corner_calls(ops, targets, rules, rule, seen, stack, found))
+        calls.append([(int(a), int(b)) for a, b in found[:n].tolist()])
+    groups = components_of([sorted({callee for callee, _ in c}) for c in calls])
+    for number, group in enumerate(groups):
+        for member, rule in enumerate(group):
+            rules[rule, COMPONENT], rules[rule, MEMBER] = number, member
+    corners: list[tuple[int, int, int]] = []
+    bounds: list[tuple[int, int]] = [(0, 0)]
+    members = 0
+    for number, group in enumerate(groups):
+        for rule in group:
+            for callee, state in calls[rule]:
+                if rules[callee, COMPONENT] == number:
+                    corners.append((int(rules[callee, MEMBER]), state, int(rules[rule, MEMBER])))
+        members += len(group)
+        bounds.append((members, len(corners)))
+    flat = [rule for group in groups for rule in group]
+    return np.array(bounds, np.int64), np.array(flat, np.int64), np.array(corners, np.int64).reshape(-1, 3)

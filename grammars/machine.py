@@ -1,0 +1,266 @@
+"""The machine: a program together with its caches, driven by kernels that stop when they need something.
+
+A kernel that finds a section full, a lazy row missing or its work used up returns a code and leaves everything consistent.
+`Machine.run` answers the code (more room, a new row, an error) and calls the kernel again; what was computed before
+the interruption is cached, so the second call soon gets to where the first one stopped.
+
+Sections start small and double, so a tiny grammar costs tiny memory. When the budget `Limits.cache_bytes` is used up, the
+caches are collected: configurations that nobody was handed are dropped and will be found again when they are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grammars.errors import LimitExceeded, StateError
+from grammars.kernels.collect import collect
+from grammars.kernels.intern import intern_config, intern_context, rehash, touch
+from grammars.kernels.layout import (
+    ACCEPTING,
+    AGE,
+    CONFIG,
+    CONFIG_SLOTS,
+    CONFIGS,
+    CONTEXT,
+    CONTEXT_SLOTS,
+    CONTEXTS,
+    CTX_MASK,
+    DEAD,
+    EPOCH,
+    EXHAUSTED,
+    FILL,
+    FLAGS,
+    FRAMES,
+    FREE,
+    GONE,
+    GROW,
+    HEADER,
+    HEADS,
+    HEAP,
+    ITEM,
+    LAZY_ACCEPTS,
+    LAZY_CLASS,
+    LAZY_MOVES,
+    LAZY_ROW,
+    LOOPS,
+    LOST,
+    NEED,
+    PENDING,
+    POINT,
+    POINT_SLOTS,
+    UNUSED,
+    USED,
+    WAKE,
+    WIDTH,
+    WORK,
+)
+from grammars.kernels.walk import read_bytes
+from grammars.limits import Limits
+from grammars.lowering import Lowered
+
+START_CONFIG = 1
+
+_END_ONLY = 4  # flags of the configuration behind an end token, unlike those of any other
+_EPOCHS_KEPT = (8, 1)
+_CHUNK = 4096  # bytes that are read under one grant of work
+_SECTIONS = tuple(range(CONFIG, UNUSED + 1, 2))
+_GROW_TOGETHER = {CONFIG: (CONFIG, LOOPS, UNUSED, CONFIG_SLOTS), CONTEXT: (CONTEXT, CONTEXT_SLOTS), POINT: (POINT, POINT_SLOTS)}
+_HASH_TABLES = (CONFIG_SLOTS, CONTEXT_SLOTS)
+
+Array = NDArray[np.int64]
+
+
+class Machine:
+    """A lowered language and its caches. Not thread-safe: callers hold a lock."""
+
+    def __init__(self, lowered: Lowered, limits: Limits):
+        self.program: Array = lowered.program.packed()
+        self.limits = limits
+        self.collections = 0
+        self.on_collect: Callable[[], None] = lambda: None
+        self._class_byte = lowered.program.class_byte
+        self._residuals = lowered.residuals
+        self._lazy_states: list[tuple[int, int]] = [(n, r.start) for n, r in enumerate(lowered.residuals)]
+        self._lazy_rows: dict[tuple[int, int], int] = {state: row for row, state in enumerate(self._lazy_states)}
+        self._room = self._first_room(len(lowered.program.components) - 1)
+        self.store: Array = np.zeros(HEADER, np.int64)
+        self.moves: NDArray[np.int32] = np.zeros((self._room[CONFIG], len(self._class_byte)), np.int32)
+        self._lay_out()
+        self._intern_first_configs()
+
+    def _first_room(self, components: int) -> dict[int, int]:
+        lazy = max(2, 2 * len(self._lazy_states)) if self._lazy_states else 0
+        return {
+            **{CONFIG: 64, LOOPS: 64, UNUSED: 64, CONFIG_SLOTS: 256, CONTEXT: 64, CONTEXT_SLOTS: 256, HEAP: 512},
+            **{POINT: 128, POINT_SLOTS: 512, ITEM: 128, PENDING: 128, HEADS: components, WAKE: components},
+            **{LAZY_MOVES: lazy * len(self._class_byte), LAZY_ACCEPTS: lazy},
+        }
+
+    def _intern_first_configs(self) -> None:
+        """Context 0 returns to acceptance; configuration 0 stands behind an end token; configuration 1 is the start."""
+        for row, (number, state) in enumerate(self._lazy_states):
+            self.store[self.store[LAZY_ACCEPTS] + row] = self._residuals[number].accepts(state)
+        items = int(self.store[ITEM])  # zeros: the one frame of context 0 is state 0 in context 0
+        intern_context(self.store, items, 1, FRAMES, 0, 0)
+        touch(self.store, intern_config(self.store, items, 0, _END_ONLY | ACCEPTING))
+        self.read(DEAD, b"")
+
+    # -- running kernels ------------------------------------------------------------------------------------------
+
+    def run(self, kernel: Callable[[], int]) -> int:
+        """Call `kernel` until its code needs no answer; returns it."""
+        self.begin_work()
+        while True:
+            code = int(kernel())
+            if code >= DEAD or code < LOST:
+                return code
+            self.answer(code)
+
+    def begin_work(self) -> None:
+        """Grant the work of one call."""
+        self.store[WORK] = self.limits.mask_work
+
+    def answer(self, code: int) -> None:
+        """Do what a kernel asked for with a negative code."""
+        if code == GROW:
+            self._make_room(int(self.store[NEED]))
+        elif code == FILL:
+            self._fill_row(int(self.store[LAZY_ROW]), int(self.store[LAZY_CLASS]))
+        elif code == EXHAUSTED:
+            raise LimitExceeded(
+                f"one step needs more than Limits.mask_work = {self.limits.mask_work} item moves",
+                hint="the grammar is extremely ambiguous here; rewrite it, or raise Limits(mask_work=...)",
+            )
+        else:
+            raise StateError(
+                "this state is not known to the automaton",
+                hint="use states that advance() returned; one unused for long may be dropped when the caches are full",
+            )
+
+    def is_known(self, config: int) -> bool:
+        """Whether the configuration was handed out and still exists."""
+        store = self.store
+        row = int(store[CONFIG]) + 4 * config
+        return 0 <= config < store[CONFIGS] and store[row + AGE] >= 0 and not store[row + FLAGS] & GONE
+
+    def check_state(self, state: int) -> None:
+        """Raise `StateError` unless the state is known."""
+        if not self.is_known(state):
+            self.answer(LOST)
+
+    def accepts(self, config: int) -> bool:
+        """Whether the text that led to a configuration is complete."""
+        return bool(self.store[self.store[CONFIG] + 4 * config + FLAGS] & ACCEPTING)
+
+    def loops(self, config: int) -> tuple[int, int, bool]:
+        """What `learn_loops` found: two words of ASCII bytes, and whether all other characters loop."""
+        at = self.store[LOOPS] + 3 * config
+        low, high, flags = self.store[at : at + 3].tolist()
+        return low, high, bool(flags & 2)
+
+    def read(self, config: int, data: bytes) -> int:
+        """The configuration after `data`, or DEAD."""
+        array = np.frombuffer(data, np.uint8)
+        for begin in range(0, max(1, len(data)), _CHUNK):
+            config = self._read(config, array[begin : begin + _CHUNK])
+            if config < 0:
+                break
+            touch(self.store, config)
+        return config
+
+    def _read(self, config: int, chunk: NDArray[np.uint8]) -> int:
+        return self.run(lambda: read_bytes(self.program, self.store, self.moves, config, chunk))
+
+    def sizes(self) -> dict[str, int]:
+        """How many configurations, contexts and words are in use."""
+        store = self.store
+        return {
+            "configurations": int(store[CONFIGS] - store[FREE]),
+            "contexts": int(store[CONTEXTS]),
+            "heap_words": int(store[USED]),
+            "lazy_rows": len(self._lazy_states),
+        }
+
+    # -- room -----------------------------------------------------------------------------------------------------
+
+    def memory(self) -> int:
+        """Bytes of the caches."""
+        return self.store.nbytes + self.moves.nbytes
+
+    def _lay_out(self) -> None:
+        """Move every section to a store in which it has the room it needs."""
+        old = self.store
+        at = HEADER
+        offsets: list[int] = []
+        for section in _SECTIONS:
+            offsets.append(at)
+            at += self._room[section] * WIDTH.get(section, 1)
+        store = np.zeros(at, np.int64)
+        store[:HEADER] = old[:HEADER]
+        for section, offset in zip(_SECTIONS, offsets, strict=True):
+            if section not in _HASH_TABLES:
+                begin, length = int(old[section]), int(old[section + 1]) * WIDTH.get(section, 1)
+                store[offset : offset + length] = old[begin : begin + length]
+            store[section], store[section + 1] = offset, self._room[section]
+        self.store = store
+        if self._room[CONFIG] > len(self.moves):
+            moves = np.zeros((self._room[CONFIG], self.moves.shape[1]), np.int32)
+            moves[: len(self.moves)] = self.moves
+            self.moves = moves
+        rehash(store)
+
+    def _make_room(self, need: int) -> None:
+        kept = need in (CONFIG, CONTEXT, HEAP)
+        if kept and 2 * self.memory() > self.limits.cache_bytes and self._collect(need):
+            return
+        if self.memory() > 4 * self.limits.cache_bytes or self.store[CONTEXTS] >= CTX_MASK:
+            raise LimitExceeded(
+                f"the states in use need far more memory than Limits.cache_bytes = {self.limits.cache_bytes}",
+                hint="keep fewer states alive, or raise Limits(cache_bytes=...)",
+            )
+        for section in _GROW_TOGETHER.get(need, (need,)):
+            self._room[section] *= 2
+        self._lay_out()
+
+    def _collect(self, need: int) -> bool:
+        """Drop what nobody holds; if that is not enough, also what nobody used lately. Whether it made enough room."""
+        self.on_collect()
+        return any(self._collect_epochs(need, epochs) for epochs in _EPOCHS_KEPT)
+
+    def _collect_epochs(self, need: int, epochs: int) -> bool:
+        store = self.store
+        for section in (LOOPS, *_HASH_TABLES):
+            begin = int(store[section])
+            store[begin : begin + self._room[section] * WIDTH.get(section, 1)] = 0
+        self.moves = np.zeros_like(self.moves)
+        collect(store, epochs)
+        rehash(store)
+        store[EPOCH] += 1
+        self.collections += 1
+        live = {CONFIG: store[CONFIGS] - store[FREE], CONTEXT: store[CONTEXTS], HEAP: store[USED]}[need]
+        return bool(4 * live < 3 * self._room[need])
+
+    # -- lazy rows ------------------------------------------------------------------------------------------------
+
+    def _fill_row(self, row: int, byte_class: int) -> None:
+        """Compute one transition of a boolean lexeme."""
+        number, state = self._lazy_states[row]
+        after = self._residuals[number].step(state, int(self._class_byte[byte_class]))
+        to = self._lazy_row(number, after) if after >= 0 else -1
+        self.store[self.store[LAZY_MOVES] + row * len(self._class_byte) + byte_class] = to + 2
+
+    def _lazy_row(self, number: int, state: int) -> int:
+        row = self._lazy_rows.get((number, state))
+        if row is None:
+            row = len(self._lazy_states)
+            if row == self._room[LAZY_ACCEPTS]:
+                self._room[LAZY_ACCEPTS] *= 2
+                self._room[LAZY_MOVES] *= 2
+                self._lay_out()
+            self._lazy_states.append((number, state))
+            self._lazy_rows[number, state] = row
+            self.store[self.store[LAZY_ACCEPTS] + row] = self._residuals[number].accepts(state)
+        return row
