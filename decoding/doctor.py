@@ -9,6 +9,7 @@ True
 
 from __future__ import annotations
 
+import csv
 import os
 import platform
 import re
@@ -20,7 +21,8 @@ from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
 from importlib import import_module
-from importlib.metadata import Distribution, PackageNotFoundError, PackagePath, distribution, version
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
+from itertools import chain
 from pathlib import Path
 
 from grammars.provenance import DISTRIBUTION, VERSION, claimants, whereabouts
@@ -49,15 +51,13 @@ class Finding:
 
 def examine() -> Iterator[Finding]:
     """All checks, lazily: the first ones are known while the last still runs."""
-    yield from interpreter()
-    yield from installation()
-    for package in PACKAGES:
-        yield from ownership(package)
-    yield from dependencies()
-    yield from extras()
-    yield from processors()
-    yield from kernels()
-    yield from engine()
+    parts = [ownership(package) for package in PACKAGES]
+    sound = True
+    for finding in chain(interpreter(), installation(), *parts, dependencies(), extras(), processors(), kernels()):
+        sound = sound and finding.verdict is not Verdict.BROKEN
+        yield finding
+    if sound:  # else the engine would only fail for the reasons already known
+        yield from engine()
 
 
 def interpreter() -> Iterator[Finding]:
@@ -95,7 +95,7 @@ def ownership(package: str) -> Iterator[Finding]:
     if not Path(whereabouts(package)).is_relative_to(HOME / package):
         yield Finding(subject, Verdict.BROKEN, f"hidden by {whereabouts(package)}", "rename that, or change sys.path")
     recorded = _recorded(package)
-    altered = [str(file) for file in recorded if not _unaltered(file)]
+    altered = [path for path, digest in recorded.items() if _digest(HOME / path) != digest]
     if altered:
         yield Finding(subject, Verdict.BROKEN, f"missing or altered: {_some(altered)}", REINSTALL)
     elif not others:
@@ -181,18 +181,19 @@ def _installed() -> Distribution | None:
         return None
 
 
-def _recorded(package: str) -> list[PackagePath]:
-    """The files of `package` in pip's record; an editable installation records none."""
+def _recorded(package: str) -> dict[str, str]:
+    """The files of `package` and their digests in pip's record; an editable installation records none."""
     installed = _installed()
-    files = (installed.files if installed else None) or []
-    return [file for file in files if file.parts[0] == package and file.hash is not None]
+    record = (installed.read_text("RECORD") if installed else None) or ""
+    rows = [row for row in csv.reader(record.splitlines()) if len(row) == 3]
+    return {path: digest for path, digest, _ in rows if digest and path.startswith(f"{package}/")}
 
 
-def _unaltered(file: PackagePath) -> bool:
-    path = Path(str(file.locate()))
-    if not path.is_file() or file.hash is None:
-        return False
-    return urlsafe_b64encode(sha256(path.read_bytes()).digest()).rstrip(b"=").decode() == file.hash.value
+def _digest(path: Path) -> str:
+    """What pip's record writes for a file; empty if there is none."""
+    if not path.is_file():
+        return ""
+    return "sha256=" + urlsafe_b64encode(sha256(path.read_bytes()).digest()).rstrip(b"=").decode()
 
 
 def _required(extra: str | None) -> Iterator[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from grammars import Grammar, TokenAutomaton, Vocabulary, lark, regex
+from grammars.kernels import warm
 
 EMAIL = r"[a-z0-9]+([._-][a-z0-9]+)*@[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,10}"
 
@@ -70,12 +71,11 @@ def walk(title: str, grammar: Grammar, vocabulary: Vocabulary, text: bytes) -> N
         ids, cold = allowed(automaton, state)
         again = allowed(automaton, state)[1]
         token = max((t for t in ids if rest.startswith(vocabulary.tokens[t])), key=lambda t: len(vocabulary.tokens[t]))
-        some = " ".join(show(vocabulary.tokens[t]) for t in pick.sample(ids, min(5, len(ids))))
+        forced = automaton.forced(state)
+        some = " ".join(show(vocabulary.tokens[t]) for t in forced or pick.sample(ids, min(5, len(ids))))
+        some = f"forced: {some}" if forced else some
         print(f"  {len(ids):7,}  {cold:6.0f} µs  {again:5.1f} µs  {show(vocabulary.tokens[token]):<14} {some}")
         state, rest = automaton.advance(state, token), rest[len(vocabulary.tokens[token]) :]
-    forced = b"".join(vocabulary.tokens[token] for token in automaton.forced(automaton.start))
-    if forced:
-        print(f"  the beginning is forced, no model needed: {show(forced)}")
     print(f"  complete: {automaton.accepts(state)}")
 
 
@@ -87,8 +87,8 @@ def main() -> None:
     vocabulary = gpt2()
     print(f"GPT-2's vocabulary: {vocabulary.size:,} tokens")
     begin = time.perf_counter()
-    regex("a").compile(vocabulary).forced(0)
-    print(f"kernels and the vocabulary's trie ready in {time.perf_counter() - begin:.1f} s")
+    warm()
+    print(f"kernels ready in {time.perf_counter() - begin:.1f} s (compiled by the first run, kept on disk)")
     walk("An e-mail address, by a regex", regex(EMAIL), vocabulary, b"ada.lovelace@math.org")
     walk("A record, by a regex", regex(RECORD), vocabulary, b'{"name": "Ada", "born": 1815}')
     walk("JSON, by a recursive Lark grammar", lark(JSON), vocabulary, b'{"name": "Ada", "notes": [1, {"G": null}]}')

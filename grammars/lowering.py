@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from grammars.components import components_of
 from grammars.errors import LimitExceeded, UnsatisfiableGrammar, UnsupportedFeature
-from grammars.expression import Both, Bytes, Call, Chars, Choice, Named, Node, Not, Repeat, Rules, Sequence, Text
+from grammars.expression import EPSILON, Both, Bytes, Call, Chars, Choice, Named, Node, Not, Repeat, Rules, Sequence, Text
 from grammars.intersection import intersect
 from grammars.kernels.analysis import corner_calls, prune, solve
 from grammars.kernels.layout import MAX_ROWS, NEXT_MASK
@@ -168,7 +168,7 @@ class _Lowering:
         low, high = node.low, node.high
         if max(low, high or 0) > self._limits.repeat:
             raise LimitExceeded(f"a repetition of {max(low, high or 0)} copies is over Limits.repeat = {self._limits.repeat}")
-        if high == 0:
+        if high == 0 or node.body == EPSILON:
             return after
         if isinstance(node.body, Text | Bytes | Chars) and (low if high is None else high) <= _UNROLLED:
             return self._unrolled(node, after)

@@ -21,6 +21,7 @@ from grammars.errors import GrammarSyntaxError, UnsupportedFeature
 from grammars.lark_front.source import Source, Tree, read_source
 from grammars.limits import Budget, Limits
 
+_MAX_DIGITS = 18
 BUNDLED = ("common", "lark", "python", "unicode")
 
 
@@ -48,6 +49,7 @@ class Definition:
     bodies: tuple[Body, ...]
     token: lark.Token
     home: Home
+    priority: int = 0
 
     def error(self, message: str, hint: str | None = None) -> GrammarSyntaxError:
         return GrammarSyntaxError(message, span=self.home.source.span(self.token), hint=hint)
@@ -111,10 +113,21 @@ def _definition(tree: Tree, home: Home) -> Definition:
     templates = [child for child in subtrees(tree) if child.data == "template_params"]
     params = tuple(str(name) for child in templates for name in tokens(child))
     bodies = tuple(Body(child, home) for child in subtrees(tree) if child.data == "expansions")
-    definition = Definition(home.rename(str(token)), token.type == "TERMINAL", params, bodies, token, home)
+    priority = _priority(tree, home)
+    definition = Definition(home.rename(str(token)), token.type == "TERMINAL", params, bodies, token, home, priority)
     if len(set(params)) < len(params):
         raise definition.error(f"two parameters of {token} have one name")
     return definition
+
+
+def _priority(tree: Tree, home: Home) -> int:
+    places = [tree, *(child for child in subtrees(tree) if child.data == "priority")]
+    for token in (token for place in places for token in tokens(place)):
+        if token.type == "NUMBER":
+            if len(token) > _MAX_DIGITS:
+                raise GrammarSyntaxError("this priority is out of all measure", span=home.source.span(token))
+            return int(token)
+    return 0
 
 
 def _define(scope: dict[str, Definition], new: Definition, how: str) -> None:
@@ -140,7 +153,7 @@ def _ignored(statement: Tree, home: Home, number: int) -> Definition:
     if inner.data == "terminal" and str(tokens(inner)[0]) in home.scope:
         return home.scope[str(tokens(inner)[0])]
     token = lark.Token("TERMINAL", "%ignore", start_pos=_first_offset(body))
-    return Definition(f"%ignore{number}", True, (), (Body(body, home),), token, home)
+    return Definition(f"__IGNORE_{number}", True, (), (Body(body, home),), token, home)
 
 
 def _first_offset(tree: Tree) -> int:

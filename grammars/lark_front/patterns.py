@@ -41,54 +41,82 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """The text of a regular expression and, if preference plays no role, its expression.
+    """A pattern as lark sees it: a string or the text of a regular expression, and flags around the whole.
 
-    `literal` is the text and the flags of a pattern that is a plain string: lark's lexer treats those differently.
+    `node` is its expression if preference plays no role in it.
     """
 
-    rope: Rope
+    value: Rope
     length: int
+    flags: str = ""
+    is_string: bool = False
     node: Node | None = None
     fixed: Fixed | None = None
-    literal: tuple[str, str] | None = None
 
-    @staticmethod
-    def of(regex: str, fixed: Fixed | None = None, literal: tuple[str, str] | None = None) -> Pattern:
-        return Pattern((regex,), len(regex), fixed.node if fixed else None, fixed, literal)
+    def regex(self) -> tuple[Rope, int]:
+        """The regular expression with its flags, and its length."""
+        if self.is_string:
+            quoted = re.escape("".join(map(str, self.value)))
+            rope, length = (quoted,), len(quoted)
+        else:
+            rope, length = self.value, self.length
+        for flag in self.flags:
+            # the last line of a verbose expression may be a comment
+            rope, length = (f"(?{flag}:", rope, "\n)" if flag == "x" else ")"), length + 5
+        return rope, length
+
+    def text(self, budget: Budget) -> str:
+        """The pattern without its flags, charged before it is written."""
+        budget.charge(self.length // _CHARS_PER_STEP)
+        return _write(self.value)
 
     def written(self, budget: Budget) -> str:
-        """The text, charged before it is written."""
-        budget.charge(self.length // _CHARS_PER_STEP)
-        out: list[str] = []
-        stack: list[Rope | str] = [self.rope]
-        while stack:
-            piece = stack.pop()
-            if isinstance(piece, str):
-                out.append(piece)
-            else:
-                stack.extend(reversed(piece))
-        return "".join(out)
+        """The regular expression, charged before it is written."""
+        rope, length = self.regex()
+        budget.charge(length // _CHARS_PER_STEP)
+        return _write(rope)
 
 
-_NOTHING = Pattern.of("", Fixed(EPSILON, 0), ("", ""))
+def _write(rope: Rope) -> str:
+    out: list[str] = []
+    stack: list[Rope | str] = [rope]
+    while stack:
+        piece = stack.pop()
+        if isinstance(piece, str):
+            out.append(piece)
+        else:
+            stack.extend(reversed(piece))
+    return "".join(out)
+
+
+_NOTHING = Pattern(("",), 0, is_string=True, node=EPSILON, fixed=Fixed(EPSILON, 0))
+
+
+def _together(parts: list[tuple[Rope, int]], before: str = "", between: str = "", after: str = "") -> tuple[Rope, int]:
+    ropes: list[Rope | str] = [before]
+    for i, (rope, _) in enumerate(parts):
+        ropes += [between, rope] if i else [rope]
+    length = sum(length for _, length in parts) + len(between) * (len(parts) - 1)
+    return (*ropes, after), length + len(before) + len(after)
 
 
 def _joined(parts: list[Pattern]) -> Pattern:
     if len(parts) <= 1:
         return parts[0] if parts else _NOTHING
     fixed = [part.fixed for part in parts if part.fixed is not None]
-    whole = Fixed(sequence(part.node for part in fixed), sum(part.width for part in fixed))
-    rope: Rope = tuple(part.rope for part in parts)
-    is_fixed = len(fixed) == len(parts)
-    return Pattern(rope, sum(p.length for p in parts), whole.node if is_fixed else None, whole if is_fixed else None)
+    value, length = _together([part.regex() for part in parts])
+    if len(fixed) < len(parts):
+        return Pattern(value, length)
+    node = sequence(part.node for part in fixed)
+    return Pattern(value, length, node=node, fixed=Fixed(node, sum(part.width for part in fixed)))
 
 
-def _repeated(part: Pattern, low: int, high: int | None) -> Pattern:
-    suffix = f"){{{low},{'' if high is None else high}}}"
-    fixed = part.fixed
-    if fixed is not None:
-        fixed = Fixed(repeat(fixed.node, low, high), fixed.width * low) if low == high else None
-    return Pattern(("(?:", part.rope, suffix), part.length + 3 + len(suffix), fixed and fixed.node, fixed)
+def _repeated(part: Pattern, low: int, high: int | None, suffix: str) -> Pattern:
+    value, length = _together([part.regex()], "(?:", "", ")" + suffix)
+    if part.fixed is None or low != high:
+        return Pattern(value, length, part.flags)
+    node = repeat(part.fixed.node, low, high)
+    return Pattern(value, length, part.flags, node=node, fixed=Fixed(node, part.fixed.width * low))
 
 
 class Terminals:
@@ -174,9 +202,10 @@ class Terminals:
             case "expansion":
                 return _joined(parts)
             case "maybe":
-                return _repeated(parts[0], 0, 1)
+                return _repeated(parts[0], 0, 1, "?")
             case "expr":
-                return _repeated(parts[0], *bounds(tree, home.source, self._limits))
+                low, high = bounds(tree, home.source, self._limits)
+                return _repeated(parts[0], low, high, _suffix(tree))
             case "value":
                 return parts[0]
             case "terminal":
@@ -199,12 +228,10 @@ class Terminals:
             node = choice([part.node for part in fixed])
             whole = Fixed(node, fixed[0].width) if len({part.width for part in fixed}) == 1 else None
         ordered = parts if whole else sorted(parts, key=lambda part: self._order(part, source, tree))
-        rope: Rope = tuple(piece for part in ordered for piece in ("|", part.rope))[1:]
-        return Pattern(("(?:", *rope, ")"), sum(part.length + 1 for part in parts) + 3, node, whole)
+        value, length = _together([part.regex() for part in ordered], "(?:", "|", ")")
+        return Pattern(value, length, node=node, fixed=whole)
 
     def _order(self, part: Pattern, source: Source, tree: Tree) -> tuple[int, int, int]:
-        if part.fixed is not None and part.literal is not None:
-            return -part.fixed.width, -part.fixed.width, -part.fixed.width
         try:
             low, high = (part.fixed.width,) * 2 if part.fixed else width(part.written(self._budget))
         except (GrammarSyntaxError, LimitExceeded) as error:
@@ -213,7 +240,8 @@ class Terminals:
 
     def _literal(self, token: lark.Token, source: Source) -> Pattern:
         if token.start_pos in source.nested:
-            return Pattern.of(f"(?:{source.nested[token.start_pos]})")
+            nested = source.nested[token.start_pos]
+            return Pattern((f"(?:{nested})",), len(nested) + 4)
         known = self._literals.get(token)
         if known is None:
             known = self._literals[str(token)] = self._new_literal(token, source.span(token))
@@ -235,18 +263,19 @@ class Terminals:
             value.encode()
         except UnicodeEncodeError:
             raise GrammarSyntaxError("a lone surrogate is not text", span=span) from None
-        quoted = re.escape(value)
-        node = parse(quoted, flags="i") if flags else text(value)
-        regex = f"(?i:{quoted})" if flags else quoted
-        return Pattern.of(regex, Fixed(node, len(value)), (value, flags))
+        node = parse(re.escape(value), flags="i") if flags else text(value)
+        return Pattern((value,), len(value), flags, True, node, Fixed(node, len(value)))
 
 
 def _regular(value: str, flags: str, span: Span) -> Pattern:
     if "l" in flags:
         raise UnsupportedFeature("the flag 'l' (locale) has no exact meaning", span=span)
-    scoped = "".join(sorted(set(flags) - {"u"}))
-    ending = "\n)" if "x" in flags else ")"  # the last line may be a comment
-    return Pattern.of(f"(?{scoped}:{value}{ending}" if scoped else value)
+    return Pattern((value,), len(value), "".join(sorted(set(flags))))
+
+
+def _suffix(expr: Tree) -> str:
+    operator, *numbers = tokens(expr)
+    return str(operator) if not numbers else f"{{{','.join(str(int(number)) for number in numbers)}}}"
 
 
 def _range(tree: Tree, source: Source) -> Pattern:
@@ -259,7 +288,10 @@ def _range(tree: Tree, source: Source) -> Pattern:
     low, high = map(ord, ends)
     if low > high:
         raise GrammarSyntaxError("the ends of this range are in the wrong order", span=source.span(tokens(tree)[0]))
-    return Pattern.of(f"[\\U{low:08x}-\\U{high:08x}]", Fixed(chars([(low, high)]), 1))
+    first, last = (str(token[1:-1]) for token in tokens(tree))
+    regex = f"[{first}-{last}]" if first.isalnum() and last.isalnum() else f"[\\U{low:08x}-\\U{high:08x}]"
+    node = chars([(low, high)])
+    return Pattern((regex,), len(regex), node=node, fixed=Fixed(node, 1))
 
 
 def _mentioned(definition: Definition) -> Iterable[Definition]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from functools import lru_cache
 
 from grammars.expression import LAST_CODE_POINT, SURROGATES, Chars, Node, Ranges, Text, chars
@@ -45,10 +46,17 @@ class Alphabet:
             found.setdefault(frozenset(inside), []).append((place, following - 1))
         self.members: list[Node] = []
         self._classes: list[list[int]] = [[] for _ in sets]
+        self._starts: list[tuple[int, int]] = []
         for signature, ranges in found.items():
             for number in signature:
                 self._classes[number].append(len(self.members))
+            self._starts += [(low, len(self.members)) for low, _ in ranges]
             self.members.append(chars(ranges))
+        self._starts.sort()
+
+    def letter(self, char: str) -> int:
+        """The class of a character."""
+        return self._starts[bisect_right(self._starts, (ord(char), len(self.members))) - 1][1]
 
     def classes(self, number: int) -> tuple[int, ...]:
         """The classes that make up a set."""

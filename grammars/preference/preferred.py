@@ -11,14 +11,13 @@ Text(data=b'a')
 
 from __future__ import annotations
 
-from grammars.expression import EPSILON, NOTHING, Node, choice, repeat, sequence
+from grammars.expression import Node, choice
 from grammars.limits import Budget, Limits
 from grammars.preference.charsets import Alphabet
+from grammars.preference.elimination import expression_of
 from grammars.preference.program import AHEAD, BEHIND, CHAR, LOOP, MATCH, SPLIT, Program
 from grammars.preference.threads import Machine, Threads
 from grammars.regex import parse
-
-_PARTS_PER_STEP = 16
 
 
 def preferred(pattern: str, budget: Budget, limits: Limits | None = None) -> Node:
@@ -28,7 +27,7 @@ def preferred(pattern: str, budget: Budget, limits: Limits | None = None) -> Nod
     program = Program(budget)
     entry = program.add(pattern, 0)
     machine = Machine(program, budget)
-    return _expression(*_automaton(machine, entry), budget)
+    return expression_of(*_automaton(machine, entry), budget)
 
 
 def is_settled(pattern: str, budget: Budget) -> bool:
@@ -80,15 +79,14 @@ def _is_decided(places: list[int], program: Program, alphabet: Alphabet) -> bool
 
 
 State = tuple[Threads, int]
-Edges = list[dict[int, list[int]]]  # from state to state, the classes of characters between
 
 
-def _automaton(machine: Machine, entry: int) -> tuple[Edges, set[int], Machine]:
+def _automaton(machine: Machine, entry: int) -> tuple[list[dict[int, Node]], set[int]]:
     """Every state of the machine on one pattern, with those in which the text may end."""
     first: State = (machine.started([entry], machine.first_context), machine.first_context)
     numbers: dict[State, int] = {first: 0}
     states = [first]
-    edges: Edges = []
+    edges: list[dict[int, Node]] = []
     for threads, context in states:
         row: dict[int, list[int]] = {}
         for letter in range(len(machine.alphabet.members)):
@@ -99,53 +97,11 @@ def _automaton(machine: Machine, entry: int) -> tuple[Edges, set[int], Machine]:
                 if number == len(states):
                     states.append(state)
                 row.setdefault(number, []).append(letter)
-        edges.append(row)
+        members = machine.alphabet.members
+        edges.append({target: choice([members[letter] for letter in letters]) for target, letters in row.items()})
     accepting = {number for state, number in numbers.items() if _may_end(machine, state[0])}
-    return edges, accepting, machine
+    return edges, accepting
 
 
 def _may_end(machine: Machine, threads: Threads) -> bool:
     return any(machine.code[place].kind == MATCH and machine.futures.at_end(demand) for place, demand in threads)
-
-
-def _expression(edges: Edges, accepting: set[int], machine: Machine, budget: Budget) -> Node:
-    """The language of an automaton: a virtual end is reached from accepting states, then states vanish one by one."""
-    end = len(edges)
-    members = machine.alphabet.members
-    forward: list[dict[int, Node]] = [
-        {target: choice([members[letter] for letter in letters]) for target, letters in row.items()} for row in edges
-    ]
-    forward.append({})
-    for state in accepting:
-        forward[state][end] = EPSILON
-    backward: list[set[int]] = [set() for _ in forward]
-    for state, row in enumerate(forward):
-        for target in row:
-            backward[target].add(state)
-    left = set(range(1, end))
-    while left:
-        state = min(left, key=lambda s: len(forward[s]) * len(backward[s]))
-        left.remove(state)
-        _eliminate(state, forward, backward, budget)
-    loop = forward[0].pop(0, NOTHING)
-    return sequence([repeat(loop), forward[0].get(end, NOTHING)])
-
-
-def _eliminate(state: int, forward: list[dict[int, Node]], backward: list[set[int]], budget: Budget) -> None:
-    loop = repeat(forward[state].pop(state, NOTHING))
-    backward[state].discard(state)
-    for source in backward[state]:
-        before = forward[source].pop(state)
-        for target, after in forward[state].items():
-            way = sequence([before, loop, after])
-            known = forward[source].get(target)
-            budget.charge(1 + _size(known) // _PARTS_PER_STEP + _size(way) // _PARTS_PER_STEP)
-            forward[source][target] = way if known is None else choice([known, way])
-            backward[target].add(source)
-    for target in forward[state]:
-        backward[target].discard(state)
-    forward[state] = {}
-
-
-def _size(node: Node | None) -> int:
-    return len(node.children()) if node is not None else 0

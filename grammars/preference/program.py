@@ -30,7 +30,10 @@ from grammars.trampoline import Walk, run
 CHAR, SPLIT, LOOP, AHEAD, BEHIND, MATCH = range(6)
 
 _DEEPEST = 100  # the standard library's parser recurses on groups; it gets no pattern that could exhaust a small stack
-_PRIVATE = (0xF0000, 0x110000)  # code points without meaning stand for \\p{...}, which the standard library does not know
+_PRIVATE = (
+    0xF0000,
+    0x110000,
+)  # code points without meaning stand for \\p{...}, which the standard library does not know
 _PROPERTY = re.compile(r"\\(?:([pP]\{[^{}]*\})|.)", re.DOTALL)
 _TYPE_FLAGS = sre.SRE_FLAG_ASCII | sre.SRE_FLAG_UNICODE | sre.SRE_FLAG_LOCALE
 _CATEGORIES: dict[Any, str] = {

@@ -53,6 +53,18 @@ class Machine:
             self._contexts.append(trackers)
         return number
 
+    def spread(self, places: Iterable[int]) -> frozenset[int]:
+        """Where threads that need no order stand when they have followed every branch."""
+        return self._tracked(places)
+
+    def unordered_step(self, places: Iterable[int], letter: int) -> frozenset[int]:
+        """Where threads that need no order stand after a character."""
+        return self._tracked(self._read(places, letter))
+
+    def letters(self, place: int) -> frozenset[int]:
+        """The classes that a `CHAR` instruction reads."""
+        return self._reads[self.code[place].a]
+
     def _read(self, places: Iterable[int], letter: int) -> list[int]:
         code = self.code
         return [code[p].b for p in places if code[p].kind == CHAR and letter in self._reads[code[p].a]]

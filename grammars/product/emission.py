@@ -92,10 +92,11 @@ class Emission:
             return (yield self._copies(goal, end))
         if isinstance(node, Call):
             return self._call(node.rule, goal, end)
-        if self._goals.replacement_of(node) is not None:
-            return self._call("intersection", goal, end)
-        if end in goal.exits and self._goals.passes(goal):
-            return node
+        replacement = self._goals.replacement_of(node)
+        if replacement is not None:
+            return (yield self._node(replacement, state, end))
+        if self._goals.passes(goal):
+            return self._goals.leaf_node(goal)
         return self._call("leaf", goal, end)
 
     def _choice(self, node: Choice, state: int, end: int) -> Writing:
@@ -151,9 +152,6 @@ class Emission:
             return (yield self._branching_sequence(goal, node, end))
         if isinstance(node, Repeat):
             return (yield self._branching_copies(goal, node, end))
-        replacement = self._goals.replacement_of(node)
-        if replacement is not None:
-            return (yield self._node(replacement, goal.state, end))
         return self._leaf(goal, end)
 
     def _branching_sequence(self, goal: Goal, node: Sequence, end: int) -> Writing:

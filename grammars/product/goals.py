@@ -63,7 +63,7 @@ class Goals:
         self._rules, self._replaced, self._budget = rules, replaced, budget
         self._credit = 0
         self._goals: dict[object, Goal] = {}
-        self._leaves: dict[Node, Lexical] = {}
+        self._leaves: dict[Node, tuple[Node, Lexical]] = {}
         self._bodies: dict[str, Node] = {}
         self._new: list[Goal] = []
         self._events: deque[tuple[Goal, Callable[[int], None] | None, int]] = deque()
@@ -235,8 +235,12 @@ class Goals:
                     "the complement of a recursive grammar has no grammar in general",
                     hint="what a complement or difference excludes must be regular",
                 )
-            leaf = self._leaves[node] = Lexical(Residuals(regular, self._budget), self._budget)
-        return leaf
+            leaf = self._leaves[node] = (regular, Lexical(Residuals(regular, self._budget), self._budget))
+        return leaf[1]
+
+    def leaf_node(self, goal: Goal) -> Node:
+        """The whole boolean leaf, without calls."""
+        return self._leaves[goal.node][0]
 
     def leaf_accepts(self, goal: Goal) -> bool:
         """Whether a boolean leaf may end here."""

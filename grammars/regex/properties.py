@@ -1,6 +1,6 @@
 r"""Unicode properties: what `\p{...}` and the Unicode meaning of `\w` and `\d` stand for.
 
-The data is `unicode.txt`, made by `bench/unicode_table.py` from Unicode 17.0: one line per property with all its
+The data is `unicode.txt`, made by `bench/unicode_table.py` from Unicode 18.0: one line per property with all its
 names. It is read when the first property is asked for, and each property is decoded once. Python's `re` uses the
 Unicode version of its interpreter, which is older (14.0 in Python 3.11): the two agree on the characters both know.
 
@@ -17,7 +17,7 @@ from importlib.resources import files
 from grammars.expression import LAST_CODE_POINT, Ranges
 from grammars.regex.rangesets import invert, union
 
-UNICODE_VERSION = "17.0.0"
+UNICODE_VERSION = "18.0.0"
 
 _KINDS = {
     "gc": "gc",
