@@ -32,7 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 from grammars.errors import StateError
 from grammars.kernels.intern import touch
 from grammars.kernels.layout import BROAD, FINISHED
-from grammars.kernels.walk import advance_tokens, far_config, learn_loops, walk
+from grammars.kernels.walk import advance_tokens, far_config, walk
 from grammars.limits import Limits
 from grammars.lowering import Lowered
 from grammars.machine import START_CONFIG, Machine
@@ -195,7 +195,7 @@ class TokenAutomaton:
         self._masks_computed += 1
         mask = np.zeros(self.vocabulary.words, np.uint32)
         if self._walk(config, 0, False, _PATIENCE, mask) == BROAD:
-            mask[:] = self._loop_row(config)
+            mask[:] = self.vocabulary.rows.of_characters(*self._machine.loops(config))
             self._walk(config, 0, True, _NO_BOUND, mask)
         return mask
 
@@ -205,11 +205,6 @@ class TokenAutomaton:
         return m.run(
             lambda: walk(m.program, m.store, m.moves, nodes, below, tokens, config, shortest, loops, budget, out)
         )
-
-    def _loop_row(self, config: int) -> Mask:
-        machine = self._machine
-        machine.run(lambda: learn_loops(machine.program, machine.store, machine.moves, config))
-        return self.vocabulary.rows.of_characters(*machine.loops(config))
 
     def forced(self, state: int) -> list[int]:
         """The tokens that must follow: as long as exactly one token is allowed, it is taken. May end with the end token."""

@@ -174,8 +174,9 @@ class Grammar:
         """The automaton over the tokens of `vocabulary`.
 
         >>> from grammars import Vocabulary, literal
-        >>> literal("hi").compile(Vocabulary([b"h", b"i", b"hi", b"<end>"], eos=[3])).forced(1)
-        []
+        >>> automaton = literal("hi").compile(Vocabulary([b"h", b"i", b"hi", b"<end>"], eos=[3]))
+        >>> automaton.forced(automaton.advance(automaton.start, 0))
+        [1, 3]
         """
         limits = limits or Limits()
         return TokenAutomaton(self.lowered(limits), vocabulary, limits, self._notes)

@@ -27,7 +27,9 @@ from grammars.lexemes import LexemeTable, byte_classes
 from grammars.limits import Budget, Limits
 from grammars.program import (
     ACCEPT,
+    ACCEPT_STATE,
     AGAIN,
+    BOOT_BYTE,
     CALL,
     COMPONENT,
     LEX,
@@ -81,6 +83,8 @@ class _Lowering:
         self._work = Budget("compile_work", limits.compile_work)
         self._lexemes = LexemeTable(Budget("states", min(limits.states, MAX_ROWS // 2)))
         self._ops: list[tuple[int, int, int]] = [(ACCEPT, 0, 0), (RETURN, 0, 0), (AGAIN, 0, 0)]
+        # The machine begins by reading this byte: the closure behind it is the closure in front of rule 0.
+        self._state(LEX, self._lexemes.start(Text(BOOT_BYTE)), self._state(CALL, 0, ACCEPT_STATE))
         self._targets: list[int] = []
         self._numbers: dict[object, int] = {}
         self._bodies: list[_Body] = []

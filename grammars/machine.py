@@ -27,6 +27,7 @@ from grammars.kernels.layout import (
     CONTEXT,
     CONTEXT_SLOTS,
     CONTEXTS,
+    CTX_BITS,
     CTX_MASK,
     DEAD,
     EPOCH,
@@ -51,17 +52,19 @@ from grammars.kernels.layout import (
     PENDING,
     POINT,
     POINT_SLOTS,
+    ROW_SHIFT,
     UNUSED,
     USED,
     WAKE,
     WIDTH,
     WORK,
 )
-from grammars.kernels.walk import read_bytes
+from grammars.kernels.walk import advance_tokens
 from grammars.limits import Limits
 from grammars.lowering import Lowered
+from grammars.program import BOOT_BYTE, BOOT_STATE
 
-START_CONFIG = 1
+START_CONFIG = 2
 
 _END_ONLY = 4  # flags of the configuration behind an end token, unlike those of any other
 _EPOCHS_KEPT = (8, 1)
@@ -81,6 +84,8 @@ class Machine:
         self.limits = limits
         self.collections = 0
         self.on_collect: Callable[[], None] = lambda: None
+        _, row, after = lowered.program.ops[BOOT_STATE].tolist()
+        self._boot_item = row << ROW_SHIFT | after << CTX_BITS
         self._class_byte = lowered.program.class_byte
         self._residuals = lowered.residuals
         self._lazy_states: list[tuple[int, int]] = [(n, r.start) for n, r in enumerate(lowered.residuals)]
@@ -100,13 +105,17 @@ class Machine:
         }
 
     def _intern_first_configs(self) -> None:
-        """Context 0 returns to acceptance; configuration 0 stands behind an end token; configuration 1 is the start."""
+        """Context 0 returns to acceptance; configuration 0 stands behind an end token, 1 boots, 2 is the start."""
+        store = self.store
         for row, (number, state) in enumerate(self._lazy_states):
-            self.store[self.store[LAZY_ACCEPTS] + row] = self._residuals[number].accepts(state)
-        items = int(self.store[ITEM])  # zeros: the one frame of context 0 is state 0 in context 0
-        intern_context(self.store, items, 1, FRAMES, 0, 0)
-        touch(self.store, intern_config(self.store, items, 0, _END_ONLY | ACCEPTING))
-        self.read(DEAD, b"")
+            store[store[LAZY_ACCEPTS] + row] = self._residuals[number].accepts(state)
+        items = int(store[ITEM])  # zeros: the one frame of context 0 is state 0 in context 0
+        intern_context(store, items, 1, FRAMES, 0, 0)
+        touch(store, intern_config(store, items, 0, _END_ONLY | ACCEPTING))
+        store[items] = self._boot_item
+        boot = intern_config(store, items, 1, 0)
+        touch(store, boot)
+        self.read(boot, BOOT_BYTE)
 
     # -- running kernels ------------------------------------------------------------------------------------------
 
@@ -168,11 +177,20 @@ class Machine:
             config = self._read(config, array[begin : begin + _CHUNK])
             if config < 0:
                 break
-            touch(self.store, config)
         return config
 
     def _read(self, config: int, chunk: NDArray[np.uint8]) -> int:
-        return self.run(lambda: read_bytes(self.program, self.store, self.moves, config, chunk))
+        """A chunk is read as one long token."""
+        out = np.empty(1, np.int64)
+        offsets, kind = np.array([0, len(chunk)]), np.zeros(1, np.uint8)
+        configs, tokens = np.array([config]), np.zeros(1, np.int64)
+
+        def advance() -> int:
+            store, moves = self.store, self.moves
+            return advance_tokens(self.program, store, moves, chunk, offsets, kind, configs, tokens, 0, out)[1]
+
+        self.run(advance)
+        return int(out[0])
 
     def sizes(self) -> dict[str, int]:
         """How many configurations, contexts and words are in use."""

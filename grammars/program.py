@@ -33,6 +33,8 @@ LEX, SPLIT, CALL, RETURN, AGAIN, ACCEPT = range(6)
 
 FINAL = 0  # the row that accepts and goes nowhere
 ACCEPT_STATE = 0  # the state in which a complete text arrives
+BOOT_STATE = 4  # reads BOOT_BYTE, then a text: the machine begins here
+BOOT_BYTE = b"\0"
 UNBOUNDED = -1
 
 # Columns of `rules`

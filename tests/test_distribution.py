@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+import grammars
 from grammars.provenance import VERSION
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -83,6 +84,7 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel: Path):
 
 
 def test_the_version_is_the_same_everywhere():
+    assert grammars.__version__ == VERSION
     assert f"\nversion: {VERSION}\n" in (REPOSITORY / "CITATION.cff").read_text("utf-8")
     assert f"\n## [{VERSION}]" in (REPOSITORY / "CHANGELOG.md").read_text("utf-8")
 

@@ -33,7 +33,7 @@ from grammars.kernels.layout import (
 )
 from grammars.kernels.policy import kernel
 
-_ALWAYS_KEPT = 2  # configurations 0 and 1: the finished one and the start
+_ALWAYS_KEPT = 3  # the finished configuration, the one that boots and the start
 
 
 @kernel

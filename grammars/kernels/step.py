@@ -115,14 +115,6 @@ def advance_byte(program, store, moves, config, byte):
 
 
 @part
-def start_config(program, store):
-    """The configuration in front of a whole text: rule 0 is called and returns to acceptance."""
-    _begin(store)
-    code = _add_pending(program, store, 0, 0)
-    return _close(program, store, program[program[RULES] + NULLABLE], code)
-
-
-@part
 def _begin(store):
     store[POINTS] = 0
     store[ITEMS] = 0
@@ -167,7 +159,7 @@ def _step(program, store, config, byte_class):
             code |= _add_item(store, (to << ROW_SHIFT) | (item & FRAME_MASK))
     if store[POINTS] == 0 and store[ITEMS] == 0 and code == 0:
         return DEAD
-    return _close(program, store, 0, code)
+    return _close(program, store, code)
 
 
 @part
@@ -188,11 +180,11 @@ def _follow_edge(program, row, byte):
 
 
 @part
-def _close(program, store, accepting, code):
+def _close(program, store, code):
     """Run the closure of the points and items gathered so far and intern the resulting configuration."""
     done = 0
     component = _NO_COMPONENT
-    flags = accepting * ACCEPTING
+    flags = 0
     while code == 0:
         # first what returns, then what the calls found on the way begin with
         while done < store[POINTS] and code == 0:

@@ -46,7 +46,7 @@ from grammars.kernels.layout import (
     WORK,
 )
 from grammars.kernels.policy import kernel, part
-from grammars.kernels.step import advance_byte, start_config
+from grammars.kernels.step import advance_byte
 from grammars.kernels.trie import BYTE, DEPTH, FIRST, LONGEST, OTHER_BYTES, SKIP, utf8_step
 from grammars.program import HIGH, LOW, RULES, UNBOUNDED
 
@@ -61,7 +61,8 @@ _MAX_PAIRS = 64
 def walk(program, store, moves, nodes, below, tokens, config, shortest, row_is_loops, budget, out):
     """Set the bits of all tokens of at least `shortest` bytes that may follow `config`.
 
-    `row_is_loops`: the tokens that only use loops of `config` are set in `out` already. Stops with BROAD behind `budget` nodes.
+    `row_is_loops`: the tokens that only use loops of `config` are set in `out` already. A walk that would visit more than
+    `budget` nodes stops with BROAD, having learnt the loops.
     """
     path = np.empty(nodes[0, LONGEST] + 1, np.int64)
     clean = np.empty(nodes[0, LONGEST] + 1, np.int64)
@@ -76,7 +77,8 @@ def walk(program, store, moves, nodes, below, tokens, config, shortest, row_is_l
             continue
         visited += 1
         if visited > budget:
-            return BROAD
+            code = learn_loops(program, store, moves, config)
+            return code if code < 0 else BROAD
         depth = int(nodes[node, DEPTH])
         before = path[depth - 1]
         byte = int(nodes[node, BYTE])
@@ -141,7 +143,7 @@ def _covered(store, below, node, loops):
     return utf8 & OTHER_BYTES == 0 or (utf8 & 1 != 0 and store[loops + 2] & _OTHERS != 0)
 
 
-@kernel
+@part
 def learn_loops(program, store, moves, config):
     """Find the bytes that lead from a configuration back to itself. Returns 0 or a negative code."""
     low, high = 0, 0
@@ -282,18 +284,6 @@ def _advance_token(program, store, moves, data, offsets, kind, config, token):
     if kind[token] == SPECIAL_TOKEN or config == FINISHED:
         return DEAD
     for i in range(offsets[token], offsets[token + 1]):
-        config = advance_byte(program, store, moves, config, int(data[i]))
-        if config < 0:
-            return config
-    return config
-
-
-@kernel
-def read_bytes(program, store, moves, config, data):
-    """The configuration after a whole byte string, or a negative code; from -1 on, the start is found first."""
-    if config < 0:
-        return start_config(program, store)
-    for i in range(len(data)):
         config = advance_byte(program, store, moves, config, int(data[i]))
         if config < 0:
             return config

@@ -32,7 +32,7 @@ class Machine:
         self._next_contexts: dict[tuple[int, int], int] = {}
         self._successes: dict[tuple[int, int], int] = {}
         self._derivatives: dict[tuple[int, int, int], int] = {}
-        self.first_context = self._context(tuple(self._tracked((entry,)) for entry in self._trackers))
+        self.first_context = self._context(tuple(self.spread((entry,)) for entry in self._trackers))
 
     # -- what look-behind knows -----------------------------------------------------------------------------------
 
@@ -41,7 +41,7 @@ class Machine:
         key = (context, letter)
         if key not in self._next_contexts:
             after = [
-                self._tracked([*self._read(self._contexts[context][number], letter), entry])
+                self.spread([*self._read(self._contexts[context][number], letter), entry])
                 for number, entry in enumerate(self._trackers)
             ]
             self._next_contexts[key] = self._context(tuple(after))
@@ -54,12 +54,23 @@ class Machine:
         return number
 
     def spread(self, places: Iterable[int]) -> frozenset[int]:
-        """Where threads that need no order stand when they have followed every branch."""
-        return self._tracked(places)
+        """Where threads without preference stand when they have followed every branch, past all assertions."""
+        seen: set[int] = set()
+        stack = list(places)
+        while stack:
+            place = stack.pop()
+            if place not in seen:
+                seen.add(place)
+                kind, a, b, c = self.code[place]
+                if kind in (SPLIT, LOOP):
+                    stack += (a, b)
+                elif kind in (AHEAD, BEHIND):
+                    stack.append(c)
+        return frozenset(place for place in seen if self.code[place].kind in (CHAR, MATCH))
 
-    def unordered_step(self, places: Iterable[int], letter: int) -> frozenset[int]:
-        """Where threads that need no order stand after a character."""
-        return self._tracked(self._read(places, letter))
+    def spread_step(self, places: Iterable[int], letter: int) -> frozenset[int]:
+        """Where threads without preference stand after a character."""
+        return self.spread(self._read(places, letter))
 
     def letters(self, place: int) -> frozenset[int]:
         """The classes that a `CHAR` instruction reads."""
@@ -68,19 +79,6 @@ class Machine:
     def _read(self, places: Iterable[int], letter: int) -> list[int]:
         code = self.code
         return [code[p].b for p in places if code[p].kind == CHAR and letter in self._reads[code[p].a]]
-
-    def _tracked(self, places: Iterable[int]) -> frozenset[int]:
-        """Where threads without preference stand when they have followed every branch."""
-        seen: set[int] = set()
-        stack = list(places)
-        while stack:
-            place = stack.pop()
-            if place not in seen:
-                seen.add(place)
-                kind, a, b, _ = self.code[place]
-                if kind in (SPLIT, LOOP):
-                    stack += (a, b)
-        return frozenset(place for place in seen if self.code[place].kind in (CHAR, MATCH))
 
     def _is_behind(self, context: int, tracker: int) -> bool:
         return any(self.code[place].kind == MATCH for place in self._contexts[context][tracker])

@@ -10,12 +10,11 @@ an anchor intersects the surroundings with a member of that chain, and intersect
 Alternatives have surroundings of their own: `^a|b$` is `a Σ* | Σ* b`. What stands deeper than an edge stays an
 assertion.
 
-The edge of a pattern may be nested as deep as the pattern: the walk consists of generators on a stack of our own.
+The edge of a pattern may be nested as deep as the pattern: the walk is a trampolined one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -42,6 +41,7 @@ from grammars.expression import (
 )
 from grammars.regex import assertions
 from grammars.regex.rangesets import overlap
+from grammars.trampoline import Walk, run
 
 EMPTY, FINAL, LINE, ANY = range(4)
 
@@ -65,9 +65,6 @@ class _Result(NamedTuple):
     node: Node
 
 
-_Walk = Generator["_Walk", _Result, _Result]
-
-
 def anchored(parts: list[Node], search: bool, assertions: int, line_ends: Ranges) -> Node:
     """The pattern made of `parts` within the text around it: any text in a search, none otherwise.
 
@@ -88,25 +85,8 @@ def anchored(parts: list[Node], search: bool, assertions: int, line_ends: Ranges
         return sequence(trailing.surrounded(leading.surrounded(parts[first:last], before), after))
     node = sequence(parts)
     for edge in (leading, trailing):
-        node = edge.closed(_run(edge.walk(node, around)))
+        node = edge.closed(run(edge.walk(node, around)))
     return node
-
-
-def _run(walk: _Walk) -> _Result:
-    """Run a generator that yields the generators whose results it wants to be sent."""
-    stack = [walk]
-    result: _Result | None = None
-    while True:
-        try:
-            wanted = next(stack[-1]) if result is None else stack[-1].send(result)
-        except StopIteration as finished:
-            result = finished.value
-            stack.pop()
-            if not stack:
-                return finished.value
-        else:
-            stack.append(wanted)
-            result = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +136,7 @@ class _Edge:
     def _sequence(self, parts: list[Node]) -> Node:
         return sequence(parts if self.leading else parts[::-1])
 
-    def walk(self, node: Node, around: int) -> _Walk:
+    def walk(self, node: Node, around: int) -> Walk[_Result]:
         """Take the anchors at the edge of `node` away."""
         if isinstance(node, Look):
             return _Result(*self._anchor(node, around))
@@ -189,7 +169,7 @@ class _Edge:
             return isinstance(body, Chars | Bytes) or (isinstance(body, Text) and body.data != b"")
         return around < ANY and isinstance(body, Chars) and not overlap(body.ranges, self.line_ends)
 
-    def _inward(self, node: Sequence, around: int) -> _Walk:
+    def _inward(self, node: Sequence, around: int) -> Walk[_Result]:
         """Spend the assertions at the edge of a sequence, then go into the first part that is none."""
         parts = self._parts(node)
         kept: list[Node] = []
@@ -207,7 +187,7 @@ class _Edge:
             return _Result(around, self._sequence([*kept, *parts[place:]]))
         return _Result(inner.around, self._sequence([*kept, inner.node, *parts[place + 1 :]]))
 
-    def _alternatives(self, options: tuple[Node, ...], around: int) -> _Walk:
+    def _alternatives(self, options: tuple[Node, ...], around: int) -> Walk[_Result]:
         results: list[_Result] = []
         for option in options:
             results.append((yield self.walk(option, around)))

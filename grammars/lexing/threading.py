@@ -1,0 +1,172 @@
+"""The grammar over characters: symbols between boundaries.
+
+A state between two symbols is a boundary and the terminals that must not come next. `A[s]` asks which states A can lead to
+from s; answers are collected on demand, rule by rule and symbol by symbol, until nothing new appears (tabling). What was
+found is then written down: one rule for every A, s and answer t that the start can use.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from grammars.expression import EPSILON, NOTHING, Call, Node, Text, choice, sequence
+from grammars.lexing.boundaries import Boundaries, End
+from grammars.lexing.symbols import END, Production, Symbols
+from grammars.limits import Budget
+
+
+class State(NamedTuple):
+    boundary: int
+    forbidden: frozenset[int]
+
+
+Key = tuple[int, State]  # a nonterminal and where it begins
+Item = tuple[Key, int, int, State]  # a key, one of its productions, how many symbols are read, and where that led
+
+
+class Threading:
+    """Collects answers, then writes rules."""
+
+    def __init__(self, symbols: Symbols, boundaries: Boundaries, names: list[str], budget: Budget):
+        self._symbols, self._boundaries, self._names, self._budget = symbols, boundaries, names, budget
+        self._answers: dict[Key, dict[State, None]] = {}
+        self._waiting: dict[Key, list[Item]] = {}
+        self._steps: dict[tuple[int, int], list[End]] = {}
+        self._seen: set[Item] = set()
+        self._work: list[Item] = []
+        self._states: dict[State, int] = {}
+        self._queue: list[tuple[Key, State]] = []
+        self._known: dict[tuple[Key, State], Node] = {}
+        self._tokens: dict[tuple[int, End], Node] = {}
+        self._bodies: dict[Node, Node] = {}
+        self.rules: dict[str, Node] = {}
+
+    def run(self, lexer: int) -> Node:
+        """The start expression."""
+        key = (self._symbols.start, State(self._boundaries.first(lexer), frozenset()))
+        self._ask(key)
+        while self._work:
+            self._advance(self._work.pop())
+        ways: list[Node] = []
+        for answer in self._answers[key]:
+            last = NOTHING if END in answer.forbidden else self._boundaries.last(answer.boundary)
+            if last != NOTHING:
+                ways.append(sequence([self._called(key, answer), last]))
+        for wanted in self._queue:
+            self._write(*wanted)
+        return choice(ways)
+
+    # -- answers --------------------------------------------------------------------------------------------------
+
+    def _ask(self, key: Key) -> None:
+        if key not in self._answers:
+            self._answers[key] = {}
+            self._waiting[key] = []
+            for number in range(len(self._symbols.productions[key[0]])):
+                self._add((key, number, 0, key[1]))
+
+    def _add(self, item: Item) -> None:
+        if item not in self._seen:
+            self._budget.charge()
+            self._seen.add(item)
+            self._work.append(item)
+
+    def _advance(self, item: Item) -> None:
+        key, number, dot, state = item
+        production = self._symbols.productions[key[0]][number]
+        if dot == len(production.symbols):
+            self._answer(key, _reduced(state, production))
+            return
+        symbol = production.symbols[dot]
+        if isinstance(symbol, int):
+            below = (symbol, state)
+            self._ask(below)
+            self._waiting[below].append(item)
+            reached = list(self._answers[below])
+        else:
+            reached = [self._after(end, symbol[1]) for end in self._ends(state, symbol[0])]
+        for after in reached:
+            self._add((key, number, dot + 1, after))
+
+    def _answer(self, key: Key, state: State) -> None:
+        if state not in self._answers[key]:
+            self._answers[key][state] = None
+            for above, number, dot, _ in self._waiting[key]:
+                self._add((above, number, dot + 1, state))
+
+    def _ends(self, state: State, terminal: int) -> list[End]:
+        """How this terminal can end when it is read from a state."""
+        if terminal in state.forbidden:
+            return []
+        key = (state.boundary, terminal)
+        if key not in self._steps:
+            self._steps[key] = [end for end in self._boundaries.tokens(state.boundary) if end.terminal == terminal]
+        return self._steps[key]
+
+    def _after(self, end: End, lexer: int) -> State:
+        return State(self._boundaries.after(end, lexer), frozenset())
+
+    # -- rules ----------------------------------------------------------------------------------------------------
+
+    def _called(self, key: Key, answer: State) -> Node:
+        wanted = (key, answer)
+        if wanted not in self._known:
+            numbers = [self._states.setdefault(state, len(self._states)) for state in (key[1], answer)]
+            name = f"{self._symbols.names[key[0]]}.{key[0]}[{numbers[0]},{numbers[1]}]"
+            self._known[wanted] = Call(name)
+            self._queue.append(wanted)
+        return self._known[wanted]
+
+    def _write(self, key: Key, answer: State) -> None:
+        name = self._known[(key, answer)]
+        productions = range(len(self._symbols.productions[key[0]]))
+        if isinstance(name, Call):
+            self.rules[name.rule] = choice(self._production(key, number, answer) for number in productions)
+
+    def _production(self, key: Key, number: int, answer: State) -> Node:
+        """What a production reads between two states: forward to what can be reached, then backward from the end."""
+        production = self._symbols.productions[key[0]][number]
+        layers: list[list[State]] = [[key[1]]]
+        steps: list[dict[State, list[tuple[State, Node | Key | End]]]] = []
+        for symbol in production.symbols:
+            row = {state: self._ways(state, symbol) for state in layers[-1]}
+            steps.append(row)
+            layers.append(list(dict.fromkeys(after for ways in row.values() for after, _ in ways)))
+        rest: dict[State, Node] = {s: EPSILON for s in layers[-1] if _reduced(s, production) == answer}
+        for row in reversed(steps):
+            self._budget.charge()
+            rest = {state: node for state, ways in row.items() if (node := self._joined(state, ways, rest)) != NOTHING}
+        return rest.get(key[1], NOTHING)
+
+    def _ways(self, state: State, symbol: int | tuple[int, int]) -> list[tuple[State, Key | End]]:
+        if isinstance(symbol, int):
+            return [(after, (symbol, state)) for after in self._answers[(symbol, state)]]
+        return [(self._after(end, symbol[1]), end) for end in self._ends(state, symbol[0])]
+
+    def _joined(self, state: State, ways: list[tuple[State, Key | End]], rest: dict[State, Node]) -> Node:
+        return choice(
+            sequence([self._token(state.boundary, way) if isinstance(way, End) else self._called(way, after), rest[after]])
+            for after, way in ways
+            if after in rest
+        )
+
+    def _token(self, boundary: int, end: End) -> Node:
+        """A token as a rule, shared by all boundaries from which it reads the same texts."""
+        if (boundary, end) not in self._tokens:
+            body = self._boundaries.token(boundary, end)
+            if body not in self._bodies:
+                self._bodies[body] = body if isinstance(body, Text) else self._named(self._names[end.terminal], body)
+            self._tokens[(boundary, end)] = self._bodies[body]
+        return self._tokens[(boundary, end)]
+
+    def _named(self, name: str, body: Node) -> Node:
+        number = 0
+        while f"{name}.{number}" in self.rules:
+            number += 1
+        self.rules[f"{name}.{number}"] = body
+        return Call(f"{name}.{number}")
+
+
+def _reduced(state: State, production: Production) -> State:
+    """The state after a production: what its conflicts forbid must not come next."""
+    return State(state.boundary, state.forbidden | production.forbidden)
