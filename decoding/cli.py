@@ -92,7 +92,7 @@ def warm() -> None:
     """Compile every kernel now, so that the first grammar does not have to wait for it."""
     begin = time.perf_counter()
     with console.status("compiling kernels"):
-        from grammars.kernels import warm as compile_kernels
+        from grammars.warming import warm as compile_kernels
 
         compile_kernels()
     console.print(f"kernels ready in {time.perf_counter() - begin:.1f} s")

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from grammars import Grammar, TokenAutomaton, Vocabulary, lark, regex
-from grammars.kernels import warm
+from grammars.warming import warm
 
 EMAIL = r"[a-z0-9]+([._-][a-z0-9]+)*@[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,10}"
 
@@ -85,10 +85,13 @@ def show(token: bytes) -> str:
 
 def main() -> None:
     vocabulary = gpt2()
-    print(f"GPT-2's vocabulary: {vocabulary.size:,} tokens")
     begin = time.perf_counter()
     warm()
     print(f"kernels ready in {time.perf_counter() - begin:.1f} s (compiled by the first run, kept on disk)")
+    begin = time.perf_counter()
+    nodes = len(vocabulary.trie.nodes)
+    spent = time.perf_counter() - begin
+    print(f"GPT-2's {vocabulary.size:,} tokens in a trie of {nodes:,} nodes in {spent:.2f} s")
     walk("An e-mail address, by a regex", regex(EMAIL), vocabulary, b"ada.lovelace@math.org")
     walk("A record, by a regex", regex(RECORD), vocabulary, b'{"name": "Ada", "born": 1815}')
     walk("JSON, by a recursive Lark grammar", lark(JSON), vocabulary, b'{"name": "Ada", "notes": [1, {"G": null}]}')

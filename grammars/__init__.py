@@ -2,9 +2,9 @@
 
     text -> Grammar -> TokenAutomaton -> masks
 
-`regex`, `lark`, `gbnf`, `literal` and `choice` make a `Grammar`; operators combine grammars; `Grammar.compile(vocabulary)`
-makes a `TokenAutomaton`, which tells for every prefix exactly which tokens may follow: a token is allowed if and only if some
-continuation completes the text.
+`regex`, `lark`, `gbnf`, `literal` and `choice` make a `Grammar`; operators combine grammars;
+`Grammar.compile(vocabulary)` makes a `TokenAutomaton`, which tells for every prefix exactly which tokens may follow:
+a token is allowed if and only if some continuation completes the text.
 
 >>> from grammars import Vocabulary, regex
 >>> vocabulary = Vocabulary([b"yes", b"no", b"n", b"o", b"<end>"], eos=[4])
@@ -36,9 +36,9 @@ from grammars.front_ends import choice, gbnf, lark, literal, regex
 from grammars.grammar import Grammar
 from grammars.limits import Limits
 from grammars.matcher import Matcher
+from grammars.provenance import VERSION as __version__
 from grammars.vocabulary import Vocabulary
 
-__version__ = "0.1.0"
 __distribution__ = "scansion"
 
 __all__ = [
@@ -64,6 +64,7 @@ __all__ = [
     "UnsupportedFeature",
     "Vocabulary",
     "VocabularyError",
+    "__version__",
     "choice",
     "gbnf",
     "lark",

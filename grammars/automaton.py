@@ -1,20 +1,22 @@
 """TokenAutomaton: a language over the tokens of a vocabulary.
 
-A state is an integer, the number of an interned parser configuration (see `grammars.kernels.layout`). Everything is computed
-when it is first needed and remembered under that number: transitions by byte, masks by state. Two situations in which the
-same texts may follow are nearly always the same number, so a list's hundredth element finds the masks of its first.
+A state is an integer, the number of an interned parser configuration (see `grammars.kernels.layout`). Everything is
+computed when it is first needed and remembered under that number: transitions by byte, masks by state. Two situations
+in which the same texts may follow are nearly always the same number, so a list's hundredth element finds the masks of
+its first.
 
 Why this core. Alternatives that were weighed before it was built:
 
-* *One automaton state per LR stack or per pushdown top* (as xgrammar's token caches and llguidance's row stacks have it): needs
-  a separate lexer or a split into context-free and context-dependent tokens; left recursion, ambiguity and nullable rules
-  need rewriting first, which changes what is accepted at the edges. Rejected for exactness.
-* *Earley sets with positions*: exact for every grammar, but no two positions are ever equal, so nothing computed for one
-  position helps at another. Interning the place to return to instead of the position keeps the exactness and makes
-  configurations comparable.
-* *Determinising whole rules ahead of time*: the masks become pure table look-ups, but `(a|b)*a(a|b){20}` has 2^20 states.
-  Lazy transitions pay only for what a text visits.
-* *Unrolling counters*: `[^"]{0,10000}` is 10,000 states. Counts in contexts cost one number, and far counts share one mask.
+* *One automaton state per LR stack or per pushdown top* (as xgrammar's token caches and llguidance's row stacks have
+  it): needs a separate lexer or a split into context-free and context-dependent tokens; left recursion, ambiguity and
+  nullable rules need rewriting first, which changes what is accepted at the edges. Rejected for exactness.
+* *Earley sets with positions*: exact for every grammar, but no two positions are ever equal, so nothing computed for
+  one position helps at another. Interning the place to return to instead of the position keeps the exactness and
+  makes configurations comparable.
+* *Determinising whole rules ahead of time*: the masks become pure table look-ups, but `(a|b)*a(a|b){20}` has 2^20
+  states. Lazy transitions pay only for what a text visits.
+* *Unrolling counters*: `[^"]{0,10000}` is 10,000 states. Counts in contexts cost one number, and far counts share one
+  mask.
 
 What it costs stands in the README's table, measured by `bench/masks.py`.
 """
@@ -32,12 +34,15 @@ from numpy.typing import ArrayLike, NDArray
 from grammars.errors import StateError
 from grammars.kernels.intern import touch
 from grammars.kernels.layout import BROAD, FINISHED
-from grammars.kernels.walk import advance_tokens, far_config, walk
+from grammars.kernels.walk import advance_tokens, learn_far, walk
 from grammars.limits import Limits
 from grammars.lowering import Lowered
 from grammars.machine import START_CONFIG, Machine
 from grammars.masks import Mask, MaskRows
 from grammars.matcher import Matcher
+from grammars.program import LOW, NOT_A_LOOP
+from grammars.serialization import load, save
+from grammars.serialization.files import Destination, Source
 from grammars.vocabulary import Vocabulary
 
 DEAD = -1
@@ -63,14 +68,19 @@ class TokenAutomaton:
         self.vocabulary = vocabulary
         self.start = START_CONFIG
         self._limits = limits
+        self._lowered = lowered
         self._report = tuple(report)
         self._machine = Machine(lowered, limits)
         self._masks = MaskRows(vocabulary.words, limits.cache_bytes // 2)
         self._moves: dict[tuple[int, int], int] = {}
         self._lock = threading.Lock()
+        self._single = (np.empty(1, np.int64), np.empty(1, np.int64), np.empty(1, np.int64))
         self._matchers: weakref.WeakSet[Matcher] = weakref.WeakSet()
+        self._advancing: tuple[NDArray[np.int64], ...] = ()  # states that the latest call of advance stands on
+        self._computing: list[int] = []  # states whose masks are being computed
         self._masks_computed = 0
         program = lowered.program
+        self._counts = bool((program.rules[:, LOW] != NOT_A_LOOP).any())
         self._sizes = {
             "rules": len(program.rules),
             "states": len(program.ops),
@@ -87,7 +97,13 @@ class TokenAutomaton:
         known = self._moves.get((state, token))
         if known is not None:
             return known
-        after = int(self.advance_many((state,), (token,))[0])
+        if not 0 <= token < self.vocabulary.size:
+            raise StateError(f"token id {token} is outside the vocabulary of {self.vocabulary.size}")
+        with self._lock:
+            states, tokens, out = self._single
+            states[0], tokens[0] = state, token
+            self._advance(states, tokens, out)
+            after = int(out[0])
         if len(self._moves) >= _KEPT_MOVES:
             self._moves = {}
         self._moves[state, token] = after
@@ -106,16 +122,18 @@ class TokenAutomaton:
 
     def _advance(self, states: NDArray[np.int64], tokens: NDArray[np.int64], out: NDArray[np.int64]) -> None:
         v, machine = self.vocabulary, self._machine
-        done, code = 0, 0
-        machine.begin_work()
+        done, before = 0, -1
+        self._advancing = (states, out)
         while True:
+            if done > before:
+                machine.begin_work()
+            before = done
             done, code = advance_tokens(
                 machine.program, machine.store, machine.moves, v.data, v.offsets, v.kind, states, tokens, done, out
             )
             if code == 0:
                 return
             machine.answer(code)
-            machine.begin_work()
 
     def _check_tokens(self, tokens: NDArray[np.int64]) -> None:
         wrong = (tokens < 0) | (tokens >= self.vocabulary.size)
@@ -161,10 +179,18 @@ class TokenAutomaton:
         row = self._masks.views.get(state)
         if row is not None:
             return row
-        machine, vocabulary = self._machine, self.vocabulary
+        machine = self._machine
         machine.check_state(state)
         touch(machine.store, state)
-        far, nearest = self._far(state)
+        self._computing.append(state)
+        try:
+            return self._masks.add(state, self._fresh(state))
+        finally:
+            self._computing.pop()
+
+    def _fresh(self, state: int) -> Mask:
+        machine, vocabulary = self._machine, self.vocabulary
+        far, nearest = self._far(state) if self._counts else (state, 0)
         if far == state:
             mask = self._walked(state)
         else:
@@ -174,21 +200,15 @@ class TokenAutomaton:
                 self._walk(state, nearest, False, _NO_BOUND, mask)
         if machine.accepts(state):
             mask |= vocabulary.end_row
-        return self._masks.add(state, mask)
+        return mask
 
     def _far(self, state: int) -> tuple[int, int]:
         """The configuration with far counts, and from how many bytes on tokens must be walked from the state itself."""
-        machine = self._machine
-        nearest = 0
-
-        def look() -> int:
-            nonlocal nearest
-            far, nearest = far_config(machine.program, machine.store, state, self.vocabulary.trie.longest)
-            return int(far)
-
-        far = machine.run(look)
+        machine, longest = self._machine, self.vocabulary.trie.longest
+        machine.run(lambda: learn_far(machine.program, machine.store, state, longest))
+        far, nearest = machine.far(state)
         touch(machine.store, far)
-        return far, nearest
+        return (state, longest + 1) if nearest <= 1 else (far, nearest)
 
     def _walked(self, config: int) -> Mask:
         """The ordinary tokens that may follow a configuration, by a walk through the trie."""
@@ -200,14 +220,15 @@ class TokenAutomaton:
         return mask
 
     def _walk(self, config: int, shortest: int, row_is_loops: bool, budget: int, out: Mask) -> int:
-        m, (nodes, below, tokens) = self._machine, self.vocabulary.trie
+        m, (byte, nodes, below, tokens) = self._machine, self.vocabulary.trie
         loops = int(row_is_loops)
         return m.run(
-            lambda: walk(m.program, m.store, m.moves, nodes, below, tokens, config, shortest, loops, budget, out)
+            lambda: walk(m.program, m.store, m.moves, byte, nodes, below, tokens, config, shortest, loops, budget, out)
         )
 
     def forced(self, state: int) -> list[int]:
-        """The tokens that must follow: as long as exactly one token is allowed, it is taken. May end with the end token."""
+        """The tokens that must follow: as long as exactly one token is allowed, it is taken. May end with the end
+        token."""
         forced: list[int] = []
         while state != FINISHED and len(forced) < _LONGEST_FORCED:
             token = _only_token(self.mask(state))
@@ -226,8 +247,34 @@ class TokenAutomaton:
     def matcher_at(self, states: Iterable[int]) -> Matcher:
         """A matcher that went through `states`."""
         matcher = Matcher(self, states)
-        self._matchers.add(matcher)
+        with self._lock:  # a collection may be looking at the others
+            self._matchers.add(matcher)
         return matcher
+
+    def save(self, file: Destination) -> None:
+        """Write the compiled program to a path or an open binary file; see `grammars.serialization`.
+
+        >>> from io import BytesIO
+        >>> from grammars import Vocabulary, literal
+        >>> vocabulary, file = Vocabulary([b"a", b"<end>"], eos=[1]), BytesIO()
+        >>> literal("aa").compile(vocabulary).save(file)
+        >>> loaded = TokenAutomaton.load(BytesIO(file.getvalue()), vocabulary)
+        >>> loaded.forced(loaded.start)
+        [0, 0, 1]
+        """
+        save(file, self._lowered, self._report, self.vocabulary.fingerprint)
+
+    @classmethod
+    def load(cls, file: Source, vocabulary: Vocabulary, limits: Limits | None = None) -> TokenAutomaton:
+        """The automaton of a file that `save`, or `Grammar.save`, wrote.
+
+        Raises `SerializationError` if the file is not exactly that or was saved for another vocabulary,
+        `LimitExceeded` if it needs more than `limits`. Files may come from anyone: nothing in them is executed, no
+        index is trusted.
+        """
+        limits = limits or Limits()
+        lowered, notes = load(file, vocabulary.fingerprint, limits)
+        return cls(lowered, vocabulary, limits, notes)
 
     def report(self) -> list[Any]:
         """What is enforced, by what means, and what is not."""
@@ -248,7 +295,11 @@ class TokenAutomaton:
 
     def _before_collection(self) -> None:
         """Mark what is in use as used, then forget what is found by numbers that may be given to others."""
-        in_use: set[int] = set(self._masks.views) | {state for state, _ in self._moves} | set(self._moves.values())
+        in_use: set[int] = {*self._masks.views, *self._computing}
+        for (state, _), after in list(self._moves.items()):  # a copy: other threads add moves meanwhile
+            in_use.update((state, after))
+        for states in self._advancing:
+            in_use.update(states.tolist())
         for matcher in tuple(self._matchers):
             in_use.update(matcher.states())
         for state in in_use:
@@ -273,5 +324,3 @@ def _only_token(mask: Mask) -> int:
         return -1
     word = int(mask[words[0]])
     return int(words[0]) * 32 + word.bit_length() - 1 if word & (word - 1) == 0 else -1
-
-

@@ -20,7 +20,11 @@ _WINDOW = 72  # a caret under a 10 MB line helps nobody: show this many characte
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A place in a source text: `start` and `end` are character offsets, `end` defaults to one character."""
+    """A place in a source text: `start` and `end` are character offsets, `end` defaults to one character.
+
+    >>> Span("ab\\ncd", 4).line
+    2
+    """
 
     source: str
     start: int

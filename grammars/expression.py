@@ -1,8 +1,8 @@
 """Expressions: the one tree that every front end writes and every back end reads.
 
-A node denotes a set of byte strings. Nodes are immutable and carry a `key`, a 128-bit digest of their structure, computed
-from the keys of their children when they are made. Equal keys mean equal structure, so trees are compared, hashed and
-cached without ever walking them: a tree nested 100,000 deep is as safe as a flat one.
+A node denotes a set of byte strings. Nodes are immutable and carry a `key`, a 128-bit digest of their structure,
+computed from the keys of their children when they are made. Equal keys mean equal structure, so trees are compared,
+hashed and cached without ever walking them: a tree nested 100,000 deep is as safe as a flat one.
 
 The functions in lower case build nodes and apply the cheap identities of regular algebra (flattening, units, merging of
 neighbouring literals). They are the only way nodes should be made.
@@ -18,7 +18,7 @@ neighbouring literals). They are the only way nodes should be made.
 | `Call(rule)` | the strings of a named rule (of the mapping that travels beside the tree) |
 | `Both(left, right)` | intersection |
 | `Not(body)` | every byte string but these |
-| `Look(body, ahead, negative)` | the empty string, where the text ahead (behind) starts (ends) with the body, or does not |
+| `Look(body, ahead, negative)` | the empty string where the text ahead starts (behind: ends) with the body, or not |
 | `Named(name, body)` | the body; the name is kept for the caller |
 """
 

@@ -19,8 +19,8 @@ def regex(
 ) -> Grammar:
     """The strings that match `pattern` as a whole, or that contain a match with `search=True`.
 
-    `dialect` is "python" (the syntax of `re`, and `\\\\p{..}`) or "ecma" (ECMA-262 with the u flag, as JSON Schema has it);
-    `flags` is any of "aimsux".
+    `dialect` is "python" (the syntax of `re`, and `\\\\p{..}`) or "ecma" (ECMA-262 with the u flag, as JSON Schema
+    has it); `flags` is any of "aimsux".
 
     >>> regex("[a-z]+@[a-z]+[.]com").matches(b"ada@example.com")
     True

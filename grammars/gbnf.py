@@ -43,10 +43,11 @@ _SIMPLE = {"n": "\n", "r": "\r", "t": "\t"} | {char: char for char in '\\"[]-'}
 _OPERATORS: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 _MAX_DIGITS = 20
 _STEP = 8  # items read per unit of compile work
+_DEFAULT_LIMITS = Limits()
 _WIDE = 32  # a longer group becomes a rule, or nested groups would be copied once per level
 
 
-def read_gbnf(source: str, *, limits: Limits = Limits()) -> tuple[Node, dict[str, Node]]:  # noqa: B008
+def read_gbnf(source: str, *, limits: Limits = _DEFAULT_LIMITS) -> tuple[Node, dict[str, Node]]:
     """The start expression and the rules of a GBNF grammar.
 
     >>> read_gbnf('root ::= "x"{3}')[1]["root"].low

@@ -26,7 +26,6 @@ from grammars.errors import UnsupportedFeature
 from grammars.expression import (
     ANY_TEXT,
     EPSILON,
-    Call,
     Named,
     Node,
     Rules,
@@ -42,6 +41,8 @@ from grammars.lowering import Lowered, lower
 from grammars.machine import START_CONFIG, Machine
 from grammars.regular import closed, inline
 from grammars.renaming import rename
+from grammars.serialization import save
+from grammars.serialization.files import Destination
 from grammars.vocabulary import Vocabulary
 
 
@@ -54,7 +55,7 @@ class Grammar:
     (True, False)
     """
 
-    __slots__ = ("_lowered", "_lock", "_matching", "_notes", "rules", "start")
+    __slots__ = ("_lock", "_lowered", "_matching", "_notes", "rules", "start")
 
     def __init__(self, start: Node, rules: Rules | None = None, notes: Iterable[Any] = ()):
         self.start: Node = closed(start)
@@ -181,6 +182,19 @@ class Grammar:
         limits = limits or Limits()
         return TokenAutomaton(self.lowered(limits), vocabulary, limits, self._notes)
 
+    def save(self, file: Destination, limits: Limits | None = None) -> None:
+        """Write the program to a path or an open binary file; `TokenAutomaton.load` takes it with any vocabulary.
+
+        >>> from io import BytesIO
+        >>> from grammars import TokenAutomaton, Vocabulary, literal
+        >>> file = BytesIO()
+        >>> literal("hi").save(file)
+        >>> automaton = TokenAutomaton.load(BytesIO(file.getvalue()), Vocabulary([b"h", b"hi", b"<end>"], eos=[2]))
+        >>> automaton.matcher().accept_tokens([1, 2])
+        2
+        """
+        save(file, self.lowered(limits or Limits()), self._notes, None)
+
     def __repr__(self) -> str:
         return f"Grammar({len(self.rules)} rules, {'regular' if self.is_regular() else 'context-free'})"
 
@@ -189,5 +203,3 @@ def _operand(value: object) -> Grammar:
     if not isinstance(value, Grammar):
         raise TypeError(f"expected a Grammar, not {type(value).__name__}: wrap text in literal(...)")
     return value
-
-

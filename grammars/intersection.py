@@ -8,9 +8,9 @@
 >>> sorted(rules)
 ['nested@0>2', 'nested@1>2', 'nested@2>2']
 
-A grammar without recursion is regular itself; then the intersection is left to the automaton of `Both`, which is lazy. Otherwise
-see `grammars.product`. Intersections inside the grammar are worked out first, innermost first; one that contains itself has no
-grammar in general and is refused.
+A grammar without recursion is regular itself; then the intersection is left to the automaton of `Both`, which is
+lazy. Otherwise see `grammars.product`. Intersections inside the grammar are worked out first, innermost first; one
+that contains itself has no grammar in general and is refused.
 """
 
 from __future__ import annotations
@@ -59,9 +59,11 @@ class _Products:
         self._new_rules: dict[str, Node] = {}
 
     def product(self, start: Node, regular: Node) -> Generator[Any, Any, Grammar]:
-        for node, grammar, other in self._inner_products(start):
-            if node not in self._replaced:
-                yield self._replace(node, grammar, other)
+        start, regular = self._unwrapped(start, regular)
+        for node in _reachable(start, self._rules):
+            self._budget.charge()
+            if isinstance(node, Both) and node not in self._replaced and inline(node, self._rules) is None:
+                yield self._replace(node)
         automaton = Residuals(regular, self._budget)
         if automaton.start == DEAD:
             return NOTHING, {}
@@ -69,33 +71,37 @@ class _Products:
         start = goals.closed_body(start)
         return Emission(goals, self._names, self._budget).write(start, goals.solve(start))
 
-    def _replace(self, node: Node, grammar: Node, regular: Node) -> Generator[Any, Any, None]:
+    def _unwrapped(self, start: Node, regular: Node) -> tuple[Node, Node]:
+        """(G & R) & S is G & (R & S): one product instead of two."""
+        while isinstance(start, Both):
+            self._budget.charge()
+            start, other = self._sides(start)
+            regular = Both(other, regular)
+        return start, regular
+
+    def _sides(self, node: Both) -> tuple[Node, Node]:
+        """The sides of an intersection, the regular one last."""
+        for grammar, other in ((node.left, node.right), (node.right, node.left)):
+            regular = inline(other, self._rules)
+            if regular is not None:
+                return grammar, regular
+        raise UnsupportedFeature(
+            "the intersection of two recursive grammars has no grammar in general",
+            hint="one side of an intersection must be regular",
+        )
+
+    def _replace(self, node: Both) -> Generator[Any, Any, None]:
+        """Work out an intersection inside the grammar."""
         if node in self._open:
             raise UnsupportedFeature(
                 "an intersection that contains itself has no grammar in general",
                 hint="move the intersection out of the recursion",
             )
         self._open.add(node)
-        start, rules = yield self.product(grammar, regular)
+        start, rules = yield self.product(node, ANY_BYTES)
         self._open.discard(node)
         self._new_rules.update(rules)
         self._replaced[node] = start
-
-    def _inner_products(self, start: Node) -> Iterator[tuple[Node, Node, Node]]:
-        """The intersections in reach whose one side is recursive: (node, that side, the regular side)."""
-        for node in _reachable(start, self._rules):
-            self._budget.charge()
-            if isinstance(node, Both) and inline(node, self._rules) is None:
-                left, right = inline(node.left, self._rules), inline(node.right, self._rules)
-                if right is not None:
-                    yield node, node.left, right
-                elif left is not None:
-                    yield node, node.right, left
-                else:
-                    raise UnsupportedFeature(
-                        "the intersection of two recursive grammars has no grammar in general",
-                        hint="one side of an intersection must be regular",
-                    )
 
 
 def _reachable(start: Node, rules: Rules) -> Iterator[Node]:

@@ -138,7 +138,9 @@ def byte_classes(
     boundary[edges[:, 0]] = 1
     boundary[edges[:, 1] + 1] = 1
     interval = np.cumsum(boundary[:256])
-    signature = [tuple(column) for column in zip(interval.tolist(), *others, strict=True)] if others else interval.tolist()
+    signature = (
+        [tuple(column) for column in zip(interval.tolist(), *others, strict=True)] if others else interval.tolist()
+    )
     numbers: dict[object, int] = {}
     byte_class = np.array([numbers.setdefault(s, len(numbers)) for s in signature], np.int64)
     class_byte = np.zeros(len(numbers), np.int64)

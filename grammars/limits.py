@@ -29,7 +29,8 @@ class Limits:
     """Largest bound of a counted repetition. Counters are numbers, never unrolled: a large bound costs nothing."""
 
     states: int = 1_000_000
-    """States of the compiled program, at roughly 2 µs and 60 bytes each. At most 2**20: states are packed into words."""
+    """States of the compiled program, at roughly 2 µs and 60 bytes each. At most 2**20: states are packed into
+    words."""
 
     compile_work: int = 40_000
     """Residuals, products and emptiness searches, in steps of roughly 30 µs: about a second."""

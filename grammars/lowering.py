@@ -1,8 +1,8 @@
 """Lowering: from an expression and its rules to a `Program`.
 
-Expressions are emitted backwards: a node is lowered knowing the state that follows it, so nothing is patched but the heads
-of loops. The walk runs on a trampoline: nesting costs memory, never the interpreter's stack. Rules are lowered when they are
-first called; unreached ones cost nothing.
+Expressions are emitted backwards: a node is lowered knowing the state that follows it, so nothing is patched but the
+heads of loops. The walk runs on a trampoline: nesting costs memory, never the interpreter's stack. Rules are lowered
+when they are first called; unreached ones cost nothing.
 
 What cannot be a network goes elsewhere: intersections, complements and assertions become lazy rows (`Residuals`); an
 intersection of a recursive grammar with a regular one becomes a grammar (`intersect`).
@@ -15,15 +15,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from grammars.components import components_of
-from grammars.errors import LimitExceeded, UnsatisfiableGrammar, UnsupportedFeature
-from grammars.expression import EPSILON, Both, Bytes, Call, Chars, Choice, Named, Node, Not, Repeat, Rules, Sequence, Text
+from grammars.completion import Network, completed
+from grammars.errors import LimitExceeded, UnsupportedFeature
+from grammars.expression import (
+    EPSILON,
+    Both,
+    Bytes,
+    Call,
+    Chars,
+    Choice,
+    Named,
+    Node,
+    Not,
+    Repeat,
+    Rules,
+    Sequence,
+    Text,
+)
 from grammars.intersection import intersect
-from grammars.kernels.analysis import corner_calls, prune, solve
 from grammars.kernels.layout import MAX_ROWS, NEXT_MASK
-from grammars.lexemes import LexemeTable, byte_classes
+from grammars.lexemes import LexemeTable
 from grammars.limits import Budget, Limits
 from grammars.program import (
     ACCEPT,
@@ -31,13 +43,12 @@ from grammars.program import (
     AGAIN,
     BOOT_BYTE,
     CALL,
-    COMPONENT,
+    HIGH,
     LEX,
     LOW,
-    MEMBER,
     NOT_A_LOOP,
-    NULLABLE,
     RETURN,
+    RULE_WIDTH,
     SPLIT,
     START,
     UNBOUNDED,
@@ -49,6 +60,7 @@ from grammars.trampoline import run
 
 _UNROLLED = 8  # counted copies of a single lexeme up to this many are written out: cheaper than a context each
 _RETURN_STATE, _AGAIN_STATE = 1, 2
+_NO_STRINGS = -1  # in place of the number of a boolean lexeme
 
 Emission = Generator[Any, Any, int]
 
@@ -72,8 +84,8 @@ class _Body:
     name: str
     node: Node
     rules: Rules
-    low: int
-    high: int
+    low: int = NOT_A_LOOP
+    high: int = 0
 
 
 class _Lowering:
@@ -93,7 +105,7 @@ class _Lowering:
         self._lazy_ops: list[tuple[int, int]] = []  # (state, number of the residuals its lexeme starts)
 
     def lower(self, start: Node, rules: Rules) -> Lowered:
-        self._rule("start", _Body("start", start, rules, NOT_A_LOOP, 0))
+        self._rule("start", _Body("start", start, rules))
         starts: list[int] = []
         while len(starts) < len(self._bodies):
             starts.append(self._lower_rule(self._bodies[len(starts)]))
@@ -144,7 +156,7 @@ class _Lowering:
         if isinstance(node, Repeat):
             return (yield self._repeat(node, after, rules))
         if isinstance(node, Call):
-            rule = self._rule((id(rules), node.rule), _Body(node.rule, rules[node.rule], rules, NOT_A_LOOP, 0))
+            rule = self._rule((id(rules), node.rule), _Body(node.rule, rules[node.rule], rules))
             return self._state(CALL, rule, after)
         if isinstance(node, Named):
             return (yield self._emit(node.body, after, rules))
@@ -171,7 +183,9 @@ class _Lowering:
     def _repeat(self, node: Repeat, after: int, rules: Rules) -> Emission:
         low, high = node.low, node.high
         if max(low, high or 0) > self._limits.repeat:
-            raise LimitExceeded(f"a repetition of {max(low, high or 0)} copies is over Limits.repeat = {self._limits.repeat}")
+            raise LimitExceeded(
+                f"a repetition of {max(low, high or 0)} copies is over Limits.repeat = {self._limits.repeat}"
+            )
         if high == 0 or node.body == EPSILON:
             return after
         if isinstance(node.body, Text | Bytes | Chars) and (low if high is None else high) <= _UNROLLED:
@@ -228,18 +242,19 @@ class _Lowering:
     def _lazy_lexeme(self, node: Node, after: int) -> int:
         number = self._lazy.get(node)
         if number is None:
-            number = self._lazy[node] = len(self._residuals)
-            self._residuals.append(Residuals(node, self._work))
-        residuals = self._residuals[number]
-        if residuals.start < 0:
+            residuals = Residuals(node, self._work)
+            number = self._lazy[node] = len(self._residuals) if residuals.start >= 0 else _NO_STRINGS
+            self._residuals.extend([residuals] if residuals.start >= 0 else [])
+        if number == _NO_STRINGS:
             return self._split([])
+        residuals = self._residuals[number]
         state = self._state(LEX, 0, after)
         self._lazy_ops.append((state, number))
         return self._split([state, after]) if residuals.accepts(residuals.start) else state
 
     def _product(self, node: Node, grammar: Node, regular: Node, after: int, rules: Rules) -> int:
         start, product_rules = intersect(grammar, rules, regular, self._work)
-        rule = self._rule((id(rules), node.key), _Body("intersection", start, product_rules, NOT_A_LOOP, 0))
+        rule = self._rule((id(rules), node.key), _Body("intersection", start, product_rules))
         return self._state(CALL, rule, after)
 
     # -- the program ----------------------------------------------------------------------------------------------
@@ -250,53 +265,8 @@ class _Lowering:
             self._ops[state] = (LEX, len(row_accepts) + number, self._ops[state][2])
         ops = np.array(self._ops, np.int64)
         targets = np.array(self._targets or [0], np.int64)
-        rules = np.array([(s, 0, 0, 0, b.low, b.high) for s, b in zip(starts, self._bodies, strict=True)], np.int64)
-        productive, nullable = np.zeros(len(ops), np.int64), np.zeros(len(ops), np.int64)
-        solve(ops, targets, rules, productive, nullable)
-        if not productive[starts[0]]:
-            raise UnsatisfiableGrammar(
-                "the language is empty: no string satisfies the grammar",
-                hint="look for a rule that can never end, contradictory intersections or an empty character class",
-            )
-        prune(ops, targets, rules, productive)
-        _let_empty_copies_count(rules, nullable)
-        components, members, corners = _group(ops, targets, rules)
-        byte_class, class_byte = byte_classes(edges, [r.byte_classes for r in self._residuals])
-        program = Program(
-            ops, targets, rules, components, members, corners, row_edge, row_accepts, edges, byte_class, class_byte
-        )
+        rules = np.zeros((len(starts), RULE_WIDTH), np.int64)
+        rules[:, [START, LOW, HIGH]] = [(s, body.low, body.high) for s, body in zip(starts, self._bodies, strict=True)]
+        network = Network(ops, targets, rules, row_edge, row_accepts, edges)
+        program = completed(network, [residuals.byte_classes for residuals in self._residuals])
         return Lowered(program, tuple(self._residuals), tuple(body.name for body in self._bodies))
-
-
-def _let_empty_copies_count(rules: NDArray[np.int64], nullable: NDArray[np.int64]) -> None:
-    """A body that may be empty reaches any lower bound for free: X{3,5} is X{0,5} then."""
-    loops = (rules[:, LOW] != NOT_A_LOOP) & (nullable[rules[:, START]] != 0)
-    rules[loops, LOW] = 0
-
-
-def _group(
-    ops: NDArray[np.int64], targets: NDArray[np.int64], rules: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Group rules into components of mutual left recursion; fills COMPONENT and MEMBER of `rules`."""
-    seen, stack = np.zeros(len(ops), np.int64), np.empty(len(ops) + 1, np.int64)
-    found = np.empty((len(ops), 2), np.int64)
-    calls: list[list[tuple[int, int]]] = []
-    for rule in range(len(rules)):
-        n = int(corner_calls(ops, targets, rules, rule, seen, stack, found))
-        calls.append([(int(a), int(b)) for a, b in found[:n].tolist()])
-    groups = components_of([sorted({callee for callee, _ in c}) for c in calls])
-    for number, group in enumerate(groups):
-        for member, rule in enumerate(group):
-            rules[rule, COMPONENT], rules[rule, MEMBER] = number, member
-    corners: list[tuple[int, int, int]] = []
-    bounds: list[tuple[int, int]] = [(0, 0)]
-    members = 0
-    for number, group in enumerate(groups):
-        for rule in group:
-            for callee, state in calls[rule]:
-                if rules[callee, COMPONENT] == number:
-                    corners.append((int(rules[callee, MEMBER]), state, int(rules[rule, MEMBER])))
-        members += len(group)
-        bounds.append((members, len(corners)))
-    flat = [rule for group in groups for rule in group]
-    return np.array(bounds, np.int64), np.array(flat, np.int64), np.array(corners, np.int64).reshape(-1, 3)

@@ -1,11 +1,12 @@
 """The machine: a program together with its caches, driven by kernels that stop when they need something.
 
-A kernel that finds a section full, a lazy row missing or its work used up returns a code and leaves everything consistent.
-`Machine.run` answers the code (more room, a new row, an error) and calls the kernel again; what was computed before
-the interruption is cached, so the second call soon gets to where the first one stopped.
+A kernel that finds a section full, a lazy row missing or its work used up returns a code and leaves everything
+consistent. `Machine.run` answers the code (more room, a new row, an error) and calls the kernel again; what was
+computed before the interruption is cached, so the second call soon gets to where the first one stopped.
 
-Sections start small and double, so a tiny grammar costs tiny memory. When the budget `Limits.cache_bytes` is used up, the
-caches are collected: configurations that nobody was handed are dropped and will be found again when they are needed.
+Sections start small and double, so a tiny grammar costs tiny memory. When the budget `Limits.cache_bytes` is used up,
+the caches are collected: configurations that nobody was handed are dropped and will be found again when they are
+needed.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from grammars.kernels.layout import (
     DEAD,
     EPOCH,
     EXHAUSTED,
+    FAR,
     FILL,
     FLAGS,
     FRAMES,
@@ -70,7 +72,11 @@ _END_ONLY = 4  # flags of the configuration behind an end token, unlike those of
 _EPOCHS_KEPT = (8, 1)
 _CHUNK = 4096  # bytes that are read under one grant of work
 _SECTIONS = tuple(range(CONFIG, UNUSED + 1, 2))
-_GROW_TOGETHER = {CONFIG: (CONFIG, LOOPS, UNUSED, CONFIG_SLOTS), CONTEXT: (CONTEXT, CONTEXT_SLOTS), POINT: (POINT, POINT_SLOTS)}
+_GROW_TOGETHER = {
+    CONFIG: (CONFIG, LOOPS, FAR, UNUSED, CONFIG_SLOTS),
+    CONTEXT: (CONTEXT, CONTEXT_SLOTS),
+    POINT: (POINT, POINT_SLOTS),
+}
 _HASH_TABLES = (CONFIG_SLOTS, CONTEXT_SLOTS)
 
 Array = NDArray[np.int64]
@@ -83,6 +89,7 @@ class Machine:
         self.program: Array = lowered.program.packed()
         self.limits = limits
         self.collections = 0
+        self._collected = False
         self.on_collect: Callable[[], None] = lambda: None
         _, row, after = lowered.program.ops[BOOT_STATE].tolist()
         self._boot_item = row << ROW_SHIFT | after << CTX_BITS
@@ -99,9 +106,22 @@ class Machine:
     def _first_room(self, components: int) -> dict[int, int]:
         lazy = max(2, 2 * len(self._lazy_states)) if self._lazy_states else 0
         return {
-            **{CONFIG: 64, LOOPS: 64, UNUSED: 64, CONFIG_SLOTS: 256, CONTEXT: 64, CONTEXT_SLOTS: 256, HEAP: 512},
-            **{POINT: 128, POINT_SLOTS: 512, ITEM: 128, PENDING: 128, HEADS: components, WAKE: components},
-            **{LAZY_MOVES: lazy * len(self._class_byte), LAZY_ACCEPTS: lazy},
+            CONFIG: 64,
+            LOOPS: 64,
+            FAR: 64,
+            UNUSED: 64,
+            CONFIG_SLOTS: 256,
+            CONTEXT: 64,
+            CONTEXT_SLOTS: 256,
+            HEAP: 512,
+            POINT: 128,
+            POINT_SLOTS: 512,
+            ITEM: 128,
+            PENDING: 128,
+            HEADS: components,
+            WAKE: components,
+            LAZY_MOVES: lazy * len(self._class_byte),
+            LAZY_ACCEPTS: lazy,
         }
 
     def _intern_first_configs(self) -> None:
@@ -131,6 +151,7 @@ class Machine:
     def begin_work(self) -> None:
         """Grant the work of one call."""
         self.store[WORK] = self.limits.mask_work
+        self._collected = False
 
     def answer(self, code: int) -> None:
         """Do what a kernel asked for with a negative code."""
@@ -169,6 +190,12 @@ class Machine:
         at = self.store[LOOPS] + 3 * config
         low, high, flags = self.store[at : at + 3].tolist()
         return low, high, bool(flags & 2)
+
+    def far(self, config: int) -> tuple[int, int]:
+        """What `learn_far` found: the configuration with far counts, and from how many bytes on tokens differ."""
+        at = self.store[FAR] + 2 * config
+        far, nearest = self.store[at : at + 2].tolist()
+        return far - 1, nearest
 
     def read(self, config: int, data: bytes) -> int:
         """The configuration after `data`, or DEAD."""
@@ -232,7 +259,9 @@ class Machine:
 
     def _make_room(self, need: int) -> None:
         kept = need in (CONFIG, CONTEXT, HEAP)
-        if kept and 2 * self.memory() > self.limits.cache_bytes and self._collect(need):
+        full = 2 * self.memory() > self.limits.cache_bytes
+        if kept and full and not self._collected and self._collect(need):
+            self._collected = True  # work that fills the caches again needs more room, not another collection
             return
         if self.memory() > 4 * self.limits.cache_bytes or self.store[CONTEXTS] >= CTX_MASK:
             raise LimitExceeded(
@@ -246,18 +275,19 @@ class Machine:
     def _collect(self, need: int) -> bool:
         """Drop what nobody holds; if that is not enough, also what nobody used lately. Whether it made enough room."""
         self.on_collect()
-        return any(self._collect_epochs(need, epochs) for epochs in _EPOCHS_KEPT)
+        enough = any(self._collect_epochs(need, epochs) for epochs in _EPOCHS_KEPT)
+        self.store[EPOCH] += 1
+        self.collections += 1
+        return enough
 
     def _collect_epochs(self, need: int, epochs: int) -> bool:
         store = self.store
-        for section in (LOOPS, *_HASH_TABLES):
+        for section in (LOOPS, FAR, *_HASH_TABLES):
             begin = int(store[section])
             store[begin : begin + self._room[section] * WIDTH.get(section, 1)] = 0
         self.moves = np.zeros_like(self.moves)
         collect(store, epochs)
         rehash(store)
-        store[EPOCH] += 1
-        self.collections += 1
         live = {CONFIG: store[CONFIGS] - store[FREE], CONTEXT: store[CONTEXTS], HEAP: store[USED]}[need]
         return bool(4 * live < 3 * self._room[need])
 

@@ -49,7 +49,7 @@ class MaskRows:
     def _stored(self, mask: Mask) -> Mask:
         equals = self._known.setdefault(int(hash_mask(mask)), [])
         for row in equals:
-            if np.array_equal(row, mask):
+            if row.tobytes() == mask.tobytes():
                 return row
         if self._used == len(self._block):
             self._block = np.zeros((min(256, 8 + self.rows), self._words), np.uint32)

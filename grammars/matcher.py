@@ -33,11 +33,13 @@ class Matcher:
     (True, True)
     """
 
-    __slots__ = ("__weakref__", "_automaton", "_states")
+    __slots__ = ("__weakref__", "_automaton", "_checked", "_fits", "_states")
 
     def __init__(self, automaton: TokenAutomaton, states: Iterable[int] = ()):
         self._automaton = automaton
         self._states: list[int] = list(states) or [automaton.start]
+        self._checked: NDArray[np.uint32] | None = None
+        self._fits = False
 
     @property
     def state(self) -> int:
@@ -50,13 +52,23 @@ class Matcher:
 
     def fill_bitmask(self, out: NDArray[np.uint32], row: int = 0) -> None:
         """Write the mask of the next token to row `row` of `out`. int32 arrays of the same layout are accepted too."""
-        words = self._automaton.vocabulary.words
-        if out.ndim != 2 or out.itemsize != 4 or out.shape[1] < words or not 0 <= row < out.shape[0]:
-            raise StateError(f"row {row} of a {out.dtype} array of shape {out.shape} cannot hold {words} words of 32 bits")
+        if out is not self._checked:
+            self._check(out)
+        if not 0 <= row < len(out):
+            raise StateError(f"there is no row {row} in an array of {len(out)}")
         mask = self._automaton.mask(self._states[-1])
-        target = out[row] if out.dtype == np.uint32 else out[row].view(np.uint32)
-        target[:words] = mask
-        target[words:] = 0
+        if self._fits:
+            out[row] = mask
+        else:
+            out[row, : len(mask)] = mask
+            out[row, len(mask) :] = 0
+
+    def _check(self, out: NDArray[np.uint32]) -> None:
+        """Look at an array once; it is usually the same one for every token."""
+        words = self._automaton.vocabulary.words
+        if out.ndim != 2 or out.dtype.kind not in "iu" or out.itemsize != 4 or out.shape[1] < words:
+            raise StateError(f"a {out.dtype} array of shape {out.shape} cannot hold masks of {words} words of 32 bits")
+        self._checked, self._fits = out, out.shape[1] == words
 
     def accept_token(self, token: int) -> bool:
         """Take one token if it is allowed; otherwise nothing changes."""

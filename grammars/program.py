@@ -11,15 +11,15 @@ A language is a recursive transition network over bytes. Its *states* hold one o
 | `AGAIN` | | | one copy of a counted repetition is complete |
 | `ACCEPT` | | | the text is complete |
 
-A *row* is a state of a lexeme's byte automaton: `edges[row_edge[r]:row_edge[r+1]]` are its `(low byte, high byte, target row)`
-in order. Row `FINAL` accepts and has no edges. Rows from `first_lazy` on belong to boolean lexemes, whose rows are made when
-a kernel first asks for them.
+A *row* is a state of a lexeme's byte automaton: `edges[row_edge[r]:row_edge[r+1]]` are its `(low byte, high byte,
+target row)` in order. Row `FINAL` accepts and has no edges. Rows from `first_lazy` on belong to boolean lexemes,
+whose rows are made when a kernel first asks for them.
 
-A counted repetition X{low,high} is a rule of its own: its body starts at the rule's start and ends in `AGAIN`; the count
-lives in the parser's context, so a bound of a million costs what a bound of two costs.
+A counted repetition X{low,high} is a rule of its own: its body starts at the rule's start and ends in `AGAIN`; the
+count lives in the parser's context, so a bound of a million costs what a bound of two costs.
 
-Rules are grouped into *components*: two rules share one when each can start with the other (left recursion). Components are
-numbered so that calls at a rule's start lead to the same or a higher number.
+Rules are grouped into *components*: two rules share one when each can start with the other (left recursion).
+Components are numbered so that calls at a rule's start lead to the same or a higher number.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ BOOT_BYTE = b"\0"
 UNBOUNDED = -1
 
 # Columns of `rules`
-START, NULLABLE, COMPONENT, MEMBER, LOW, HIGH = range(6)
+START, NULLABLE, COMPONENT, MEMBER, LOW, HIGH, SHORTEST = range(7)
+RULE_WIDTH = 7
 NOT_A_LOOP = -1  # in column LOW
 
 # Cells of a packed program: where each array begins
@@ -56,7 +57,8 @@ NOT_A_LOOP = -1  # in column LOW
     CLASS_BYTE,
     ROWS,  # their number: rows from here on are lazy
     CLASSES,  # their number
-) = range(13)
+    COUNTS,  # whether any rule is a counted repetition
+) = range(14)
 _HEADER = 16
 
 
@@ -65,7 +67,7 @@ class Program(NamedTuple):
 
     ops: NDArray[np.int64]  # (states, 3): kind, a, b
     targets: NDArray[np.int64]
-    rules: NDArray[np.int64]  # (rules, 6)
+    rules: NDArray[np.int64]  # (rules, 7): SHORTEST is a lower bound of the bytes of one copy, for repetitions
     components: NDArray[np.int64]  # (components + 1, 2): first member, first internal edge
     members: NDArray[np.int64]  # rules, grouped by component
     corners: NDArray[np.int64]  # (internal edges, 3): called member, state after, calling member
@@ -80,4 +82,5 @@ class Program(NamedTuple):
         header = np.zeros(_HEADER, np.int64)
         header[: len(self)] = _HEADER + np.cumsum([0, *(array.size for array in self[:-1])])
         header[ROWS], header[CLASSES] = len(self.row_accepts), len(self.class_byte)
+        header[COUNTS] = bool((self.rules[:, LOW] != NOT_A_LOOP).any())
         return np.concatenate([header, *(array.ravel() for array in self)])

@@ -2,8 +2,8 @@
 
 `grammars`, `samplers` and `decoding` are words anybody may use. Another distribution can claim the same name, as
 `decoding` 0.1.4 on PyPI does, and pip then writes one over the other without a word; a folder of that name nearer on
-`sys.path` hides ours. Either ends in an error far from its cause, so each package asks at import whether the one below it
-carries this distribution's mark, `__distribution__`.
+`sys.path` hides ours. Either ends in an error far from its cause, so each package asks at import whether the one
+below it carries this distribution's mark, `__distribution__`.
 
 The file is run by its path (`runpy.run_path`), because the name `grammars` may lead to somebody else. Hence it imports
 nothing of ours at the top, and searches the installed distributions, which is slow, only once something is wrong.

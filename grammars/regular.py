@@ -1,7 +1,7 @@
 """Which expressions are regular, and how rules that are not recursive become part of them.
 
-A regular expression may call rules as long as no rule leads back to itself. `inline` puts their bodies in place. A body with
-assertions is closed on the way: what it looks at ends with the rule, whatever surrounds the call.
+A regular expression may call rules as long as no rule leads back to itself. `inline` puts their bodies in place. A
+body with assertions is closed on the way: what it looks at ends with the rule, whatever surrounds the call.
 """
 
 from __future__ import annotations

@@ -27,7 +27,9 @@ def _renamed(node: Node, names: Mapping[str, str], known: dict[Node, Node]) -> G
     if node not in known:
         renamed: list[Node] = []
         for child in children:
-            renamed.append(child if not child.children() and not isinstance(child, Call) else (yield _renamed(child, names, known)))
+            renamed.append(
+                child if not child.children() and not isinstance(child, Call) else (yield _renamed(child, names, known))
+            )
         known[node] = rebuild(node, renamed)
     return known[node]
 

@@ -1,8 +1,8 @@
 """Residuals: an extended regular expression as a lazy deterministic automaton.
 
 A state is what is left of the language: the set of strings that may still follow. States are made when they are first
-reached and numbered in that order, and every state is alive: a byte after which nothing could follow leads to -1, so a prefix
-is possible exactly if its state is. See `grammars.algebra` for how residuals are computed.
+reached and numbered in that order, and every state is alive: a byte after which nothing could follow leads to -1, so
+a prefix is possible exactly if its state is. See `grammars.algebra` for how residuals are computed.
 
 >>> from grammars.expression import ANY_CHAR, Both, Not, repeat, text
 >>> from grammars.limits import Budget
@@ -14,9 +14,10 @@ is possible exactly if its state is. See `grammars.algebra` for how residuals ar
 >>> residuals.accepts(state), residuals.accepts(residuals.step(state, ord("s")))
 (False, True)
 
-Assertions are part of the expressions. `Look(body, ahead=True)` holds where the rest of the text begins with a match of its body,
-`Look(body, ahead=False)` where the text so far ends with one. The text they see is the whole text given to `Residuals`; inside
-`Both` and `Not`, which are operations on languages of whole texts, it is what that part matches and nothing beyond it.
+Assertions are part of the expressions. `Look(body, ahead=True)` holds where the rest of the text begins with a match
+of its body, `Look(body, ahead=False)` where the text so far ends with one. The text they see is the whole text given
+to `Residuals`; inside `Both` and `Not`, which are operations on languages of whole texts, it is what that part
+matches and nothing beyond it.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Residuals:
     """
 
     def __init__(self, node: Node, budget: Budget):
+        self.node: Final = node
         self.byte_classes: Final = byte_classes(node)
         self._terms = Terms(self.byte_classes, budget)
         self._emptiness = Emptiness(self._terms)

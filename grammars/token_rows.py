@@ -1,7 +1,7 @@
 """Mask rows that depend on a vocabulary alone, shared by every automaton over it.
 
-Two families: the tokens made of a given set of characters (the inside of a string looks the same in every schema), and the
-tokens shorter than a number of bytes.
+Two families: the tokens made of a given set of characters (the inside of a string looks the same in every schema),
+and the tokens shorter than a number of bytes.
 """
 
 from __future__ import annotations
@@ -55,6 +55,6 @@ class TokenRows:
             bits = np.packbits(self._lengths < low, bitorder="little")
             row.view(np.uint8)[: len(bits)] = bits
         else:
-            loop_tokens(self._trie.nodes, self._trie.tokens, low, high, others, row)
+            loop_tokens(self._trie.byte, self._trie.nodes, self._trie.tokens, low, high, others, row)
         row.flags.writeable = False
         return row

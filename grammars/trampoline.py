@@ -4,7 +4,10 @@ A recursive walk is written as a generator that yields the generators of its sub
 keeps them on a list. Nesting a million deep then costs memory, not a crash.
 
 >>> def depth(tree):
-...     return 1 + max([(yield depth(child)) for child in tree], default=0)
+...     deepest = 0
+...     for child in tree:
+...         deepest = max(deepest, (yield depth(child)))
+...     return deepest + 1
 >>> run(depth([[], [[]]]))
 3
 """

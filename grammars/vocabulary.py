@@ -1,8 +1,8 @@
 """Vocabulary: what the tokens of a model are in bytes, and which of them end a text.
 
-Token ids are positions in `tokens`. End tokens and special tokens are never reachable through their text: a special token
-named `<|python_tag|>` is not a way to write those characters. Ids of equal bytes are all allowed together. An ordinary token
-without bytes is allowed wherever the text can still be completed, as the definition of a mask says.
+Token ids are positions in `tokens`. End tokens and special tokens are never reachable through their text: a special
+token named `<|python_tag|>` is not a way to write those characters. Ids of equal bytes are all allowed together. An
+ordinary token without bytes is allowed wherever the text can still be completed, as the definition of a mask says.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from hashlib import blake2b
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,14 +48,14 @@ class Vocabulary:
                     hint="give the bytes that a token stands for; text must be encoded in UTF-8",
                 )
 
-    def _ids(self, ids: Iterable[int], name: str) -> list[int]:
+    def _ids(self, ids: Iterable[object], name: str) -> list[int]:
         checked: list[int] = []
         for value in ids:
             if isinstance(value, bool) or not isinstance(value, int | np.integer):
                 raise VocabularyError(f"{name} holds {value!r}, which is no token id")
             if not 0 <= value < len(self.tokens):
                 raise VocabularyError(f"{name} holds id {value}, but the vocabulary has {len(self.tokens)} tokens")
-            checked.append(int(value))
+            checked.append(int(cast("int", value)))
         return checked
 
     @property
@@ -114,4 +115,6 @@ class Vocabulary:
         return row
 
     def __repr__(self) -> str:
-        return f"Vocabulary(size={self.size}, eos={list(self.eos)}, special={len(self.special)}, {self.fingerprint[:8]})"
+        return (
+            f"Vocabulary(size={self.size}, eos={list(self.eos)}, special={len(self.special)}, {self.fingerprint[:8]})"
+        )

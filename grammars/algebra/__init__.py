@@ -2,8 +2,9 @@
 
 The *residual* of a language L by a byte b is b⁻¹L = {w : bw ∈ L}: what may follow after b. Brzozowski (1964) saw that
 residuals can be computed on the expression itself, and that intersection and complement then cost nothing extra:
-b⁻¹(L ∩ M) = b⁻¹L ∩ b⁻¹M, b⁻¹(¬L) = ¬(b⁻¹L). Up to the simple laws of union and intersection an expression has finitely many
-residuals, so they are the states of a deterministic automaton that is built as far as it is walked and no further.
+b⁻¹(L ∩ M) = b⁻¹L ∩ b⁻¹M, b⁻¹(¬L) = ¬(b⁻¹L). Up to the simple laws of union and intersection an expression has
+finitely many residuals, so they are the states of a deterministic automaton that is built as far as it is walked and
+no further.
 
 | module | idea |
 |---|---|

@@ -1,8 +1,8 @@
 """Union, intersection and complement, kept small by their laws.
 
-The finitely many residuals of an expression are finitely many only up to associativity, commutativity and idempotence of
-union and intersection; the other laws here (units, absorption, complements, disjointness, counters) keep their number near
-that of the smallest automaton. Options and parts are sorted by age, so equal sets are one term.
+The finitely many residuals of an expression are finitely many only up to associativity, commutativity and idempotence
+of union and intersection; the other laws here (units, absorption, complements, disjointness, counters) keep their
+number near that of the smallest automaton. Options and parts are sorted by age, so equal sets are one term.
 """
 
 from __future__ import annotations

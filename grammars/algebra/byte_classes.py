@@ -1,7 +1,7 @@
 """Bytes that an expression cannot tell apart.
 
-Two bytes are of one class if every byte set that occurs in the expression contains both or neither. Residuals by bytes of
-one class are equal, so all work is done once per class: a handful instead of 256.
+Two bytes are of one class if every byte set that occurs in the expression contains both or neither. Residuals by
+bytes of one class are equal, so all work is done once per class: a handful instead of 256.
 
 >>> from grammars.expression import byte_set, text
 >>> classes = byte_classes(byte_set(b"abc"))

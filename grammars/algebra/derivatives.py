@@ -1,9 +1,10 @@
 """The residual of a term by a byte.
 
-To read a byte, a concatenation is opened from the left until its heads are single bytes, literals or whole-text languages.
-What is opened on the way leaves alternatives behind, each with its own continuation (Antimirov's partial derivatives, 1996),
-so a counter is decremented where it stands and never copied. An assertion on the way is collected as a *guard*, a language in
-which the rest of the text must be; the residual of what follows is then intersected with the guards' residuals:
+To read a byte, a concatenation is opened from the left until its heads are single bytes, literals or whole-text
+languages. What is opened on the way leaves alternatives behind, each with its own continuation (Antimirov's partial
+derivatives, 1996), so a counter is decremented where it stands and never copied. An assertion on the way is collected
+as a *guard*, a language in which the rest of the text must be; the residual of what follows is then intersected with
+the guards' residuals:
 
     b⁻¹(Look(G) R) = b⁻¹G ∩ b⁻¹R
 """

@@ -1,11 +1,13 @@
 """Whether a language has a string: exact, by search.
 
-Most terms tell at once (`Term.sure`). For the others residuals are searched for one that does, those that promise the shortest
-completion first, so that a counter up to 100,000 is left at its first exit. Unions are split into their options, so the search
-walks pairs of options, not sets of them. If nothing is found everything that was visited is empty, and all of it is remembered.
+Most terms tell at once (`Term.sure`). For the others residuals are searched for one that does, those that promise the
+shortest completion first, so that a counter up to 100,000 is left at its first exit. Unions are split into their
+options, so the search walks pairs of options, not sets of them. If nothing is found everything that was visited is
+empty, and all of it is remembered.
 
-Residuals that differ in a counter only need not all be visited: if s' is contained in a visited s, the shortest string of s is
-no longer than that of s', and a shortest string overall never has to pass s' (the antichain argument of De Wulf et al., 2006).
+Residuals that differ in a counter only need not all be visited: if s' is contained in a visited s, the shortest
+string of s is no longer than that of s', and a shortest string overall never has to pass s' (the antichain argument
+of De Wulf et al., 2006).
 """
 
 from __future__ import annotations

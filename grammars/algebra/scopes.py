@@ -2,15 +2,16 @@
 
 *Ahead.* `Look(B)` before the rest R of a text is an intersection of languages of rests: (B · anything) ∩ R.
 
-*Behind.* Whether the text read so far ends with a match of B is known when the position is reached, if "anything, then B"
-has been running beside the main expression from the start of the text. A SCOPE is such a group: a main expression and, for
-every look-behind it still asks for, the residual of
+*Behind.* Whether the text read so far ends with a match of B is known when the position is reached, if "anything, then
+B" has been running beside the main expression from the start of the text. A SCOPE is such a group: a main expression
+and, for every look-behind it still asks for, the residual of
 
     anything · B · MARK
 
-where MARK stands for "this position". A look-behind holds where MARK is reached. If B contains assertions itself, reaching
-MARK may depend on the text ahead; so the answer is not a truth value but a language of rests, the *condition*: everything if
-MARK is reached without obligations, nothing if it is not reached, else the obligations that are under way on the paths to it.
+where MARK stands for "this position". A look-behind holds where MARK is reached. If B contains assertions itself,
+reaching MARK may depend on the text ahead; so the answer is not a truth value but a language of rests, the
+*condition*: everything if MARK is reached without obligations, nothing if it is not reached, else the obligations
+that are under way on the paths to it.
 
 A scope begins where a text of its own begins: at the root, at either side of an intersection, in a complement.
 """
@@ -38,7 +39,6 @@ from grammars.algebra.terms import (
     Terms,
 )
 from grammars.trampoline import run
-
 
 EMPTY_CONDITIONS = Conditions({})
 

@@ -1,9 +1,9 @@
 """Concatenation and counted repetition.
 
-Counters stay numbers. Two facts keep them few: X{a,b}X{c,d} = X{a+c,b+d}, and a repeated body never matches the empty string.
-The second needs the *solid* part of an expression, what is left of it without empty matches, and its *hollow* part, the empty
-matches alone: X = hollow(X) ∪ solid(X). Without assertions hollow(X) is ε or ∅ and X{m,n} = solid(X){0,n} if X may be empty.
-With them it is a formula of assertions, and a copy may be empty where they hold:
+Counters stay numbers. Two facts keep them few: X{a,b}X{c,d} = X{a+c,b+d}, and a repeated body never matches the empty
+string. The second needs the *solid* part of an expression, what is left of it without empty matches, and its *hollow*
+part, the empty matches alone: X = hollow(X) ∪ solid(X). Without assertions hollow(X) is ε or ∅ and X{m,n} =
+solid(X){0,n} if X may be empty. With them it is a formula of assertions, and a copy may be empty where they hold:
 
     X{m,n} = solid(X) X{m-1,n-1}  ∪  hollow(X) solid(X){0,n-1}        (m > 0)
 

@@ -1,7 +1,7 @@
 """Terms: hash-consed extended regular expressions over byte classes.
 
-Equal terms are one object: comparing two is comparing addresses, and what is computed for a term is kept with it. Every fact
-below is computed from the children when a term is made, so nothing ever walks a term.
+Equal terms are one object: comparing two is comparing addresses, and what is computed for a term is kept with it.
+Every fact below is computed from the children when a term is made, so nothing ever walks a term.
 
 | kind | language |
 |---|---|
@@ -15,14 +15,14 @@ below is computed from the children when a term is made, so nothing ever walks a
 | REPEAT | `low` to `high` copies of `parts[0]` |
 | AND, NOT | intersection, complement |
 | LOOK | the empty string where the rest of the text is in `parts[0]` |
-| WITNESS | (a rest of the text) every rest if the text read so far ends with a match of look-behind number `low`, none otherwise |
+| WITNESS | any rest of the text, if the text so far ends with a match of look-behind number `low`; else none |
 | MARK | the end of a look-behind's body, see `scopes` |
 | PENDING | the rests of the text in both `parts`: an assertion under way, beside what it stands before |
 | SCOPE | a whole text: `parts[0]`, with the look-behinds it contains running beside it |
 
-An assertion talks about the whole rest of a text, so a term with assertions can't be derived without knowing what follows it;
-terms that can are called *blind*. Intersections, complements and scopes are always blind: they are languages of whole texts,
-assertions inside see nothing beyond them.
+An assertion talks about the whole rest of a text, so a term with assertions can't be derived without knowing what
+follows it; terms that can are called *blind*. Intersections, complements and scopes are always blind: they are
+languages of whole texts, assertions inside see nothing beyond them.
 """
 
 from __future__ import annotations
@@ -162,7 +162,9 @@ class Terms:
             data, offset = data[offset:], 0
         key = (TEXT, data, offset)
         first = 1 << self.class_of[data[offset]]
-        return self.find(key) or self.add(key, Term(TEXT, low=offset, data=data, first=first, least=length, most=length))
+        return self.find(key) or self.add(
+            key, Term(TEXT, low=offset, data=data, first=first, least=length, most=length)
+        )
 
     def switch(self, cases: Iterable[tuple[int, Term]]) -> Term:
         """A byte out of one of some disjoint class sets, then the term of that set."""

@@ -1,7 +1,7 @@
 """From expression nodes to terms.
 
-A tree is translated from its leaves upwards on an explicit stack. Both sides of an intersection and the body of a complement
-become scopes: assertions inside see the text that is matched there, and nothing of what surrounds it.
+A tree is translated from its leaves upwards on an explicit stack. Both sides of an intersection and the body of a
+complement become scopes: assertions inside see the text that is matched there, and nothing of what surrounds it.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from grammars.kernels.arrays import Words
 from grammars.kernels.policy import kernel
 from grammars.program import (
     ACCEPT,
@@ -11,7 +12,6 @@ from grammars.program import (
     CALL,
     LEX,
     LOW,
-    NOT_A_LOOP,
     NULLABLE,
     RETURN,
     SPLIT,
@@ -20,8 +20,9 @@ from grammars.program import (
 
 
 @kernel
-def solve(ops, targets, rules, productive, nullable):
-    """Fill `productive` and `nullable` for all states by propagating facts backwards; sets the NULLABLE column of `rules`.
+def solve(ops: Words, targets: Words, rules: Words, productive: Words, nullable: Words) -> None:
+    """Fill `productive` and `nullable` for all states by propagating facts backwards; sets the NULLABLE column of
+    `rules`.
 
     `nullable[q]`: the rule of q can return from q without reading. `productive[q]`: it can return at all.
     """
@@ -55,7 +56,7 @@ def solve(ops, targets, rules, productive, nullable):
 
 
 @kernel
-def _holds(ops, targets, rules, found, state, fact):
+def _holds(ops: Words, targets: Words, rules: Words, found: Words, state: int, fact: int) -> bool:
     kind, a, b = ops[state, 0], ops[state, 1], ops[state, 2]
     if kind == LEX:
         return fact == 1 and found[b] != 0
@@ -71,7 +72,7 @@ def _holds(ops, targets, rules, found, state, fact):
 
 
 @kernel
-def _predecessors(ops, targets, rules):
+def _predecessors(ops: Words, targets: Words, rules: Words) -> tuple[Words, Words]:
     """For each state the states whose fact may follow from its own, as runs of one array."""
     first = np.zeros(len(ops) + 2, np.int64)
     waiting = np.empty(0, np.int64)
@@ -99,7 +100,7 @@ def _predecessors(ops, targets, rules):
 
 
 @kernel
-def prune(ops, targets, rules, productive):
+def prune(ops: Words, targets: Words, rules: Words, productive: Words) -> None:
     """Cut what can never finish: such operations become an empty SPLIT."""
     for state in range(len(ops)):
         kind = ops[state, 0]
@@ -115,8 +116,9 @@ def prune(ops, targets, rules, productive):
 
 
 @kernel
-def corner_calls(ops, targets, rules, rule, seen, stack, out):
-    """The calls reachable at the start of a rule before anything is read: rows (callee, state after) in `out`; their number.
+def corner_calls(ops: Words, targets: Words, rules: Words, rule: int, seen: Words, stack: Words, out: Words) -> int:
+    """The calls reachable at the start of a rule before anything is read: rows (callee, state after) in `out`; their
+    number.
 
     `seen` is scratch of one number per state, holding `rule + 1` where this search has been.
     """

@@ -1,14 +1,15 @@
 """Collecting the caches: keep the configurations that somebody holds, drop the rest, close the gaps.
 
-Numbers of configurations stay what they are, since users hold them. Numbers of contexts change: they are only known inside.
-A context refers to older contexts or to those of its own left-recursive component, whose header stands in front of them; so
-one pass from the newest to the oldest marks what is reachable, and one pass back moves it.
+Numbers of configurations stay what they are, since users hold them. Numbers of contexts change: they are only known
+inside. A context refers to older contexts or to those of its own left-recursive component, whose header stands in
+front of them; so one pass from the newest to the oldest marks what is reachable, and one pass back moves it.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from grammars.kernels.arrays import Words
 from grammars.kernels.layout import (
     AGE,
     CONFIG,
@@ -37,7 +38,7 @@ _ALWAYS_KEPT = 3  # the finished configuration, the one that boots and the start
 
 
 @kernel
-def collect(store, epochs):
+def collect(store: Words, epochs: int) -> None:
     """Compact the store, keeping configurations that were used in the last `epochs` periods between collections."""
     _drop_configs(store, epochs)
     moved = np.zeros(store[CONTEXTS], np.int64)
@@ -50,7 +51,7 @@ def collect(store, epochs):
 
 
 @kernel
-def _drop_configs(store, epochs):
+def _drop_configs(store: Words, epochs: int) -> None:
     """Numbers never handed out become free; numbers handed out long ago are gone for good."""
     store[FREE] = 0
     for config in range(store[CONFIGS]):
@@ -67,7 +68,7 @@ def _drop_configs(store, epochs):
 
 
 @kernel
-def _mark(store, moved):
+def _mark(store: Words, moved: Words) -> None:
     """Set `moved` to 1 for every context that a configuration reaches."""
     moved[ROOT] = 1
     for config in range(store[CONFIGS]):
@@ -87,7 +88,7 @@ def _mark(store, moved):
 
 
 @kernel
-def _keys(store):
+def _keys(store: Words) -> Words:
     """For each context the key of its left-recursive component, -1 for plain ones."""
     keys = np.full(store[CONTEXTS], -1, np.int64)
     ctx = 0
@@ -103,7 +104,7 @@ def _keys(store):
 
 
 @kernel
-def _mark_references(store, moved, ctx):
+def _mark_references(store: Words, moved: Words, ctx: int) -> None:
     row = store[CONTEXT] + 5 * ctx
     if store[row + LOOP] >= 0:
         moved[store[row + OUTER]] = 1
@@ -112,14 +113,14 @@ def _mark_references(store, moved, ctx):
 
 
 @kernel
-def _mark_run(store, moved, row):
+def _mark_run(store: Words, moved: Words, row: int) -> None:
     at = store[HEAP] + store[row + OFFSET]
     for i in range(at, at + store[row + LENGTH]):
         moved[store[i] & CTX_MASK] = 1
 
 
 @kernel
-def _move_contexts(store, moved, heap):
+def _move_contexts(store: Words, moved: Words, heap: Words) -> None:
     """Give the marked contexts new numbers (`moved` holds number + 1 afterwards) and copy their runs."""
     live = 0
     for ctx in range(store[CONTEXTS]):
@@ -142,7 +143,7 @@ def _move_contexts(store, moved, heap):
 
 
 @kernel
-def _move_run(store, moved, heap, offset, length, used):
+def _move_run(store: Words, moved: Words, heap: Words, offset: int, length: int, used: int) -> int:
     """Copy a run with new numbers of contexts. They keep their order, so the run stays sorted."""
     for i in range(offset, offset + length):
         word = store[store[HEAP] + i]
@@ -152,7 +153,7 @@ def _move_run(store, moved, heap, offset, length, used):
 
 
 @kernel
-def _move_configs(store, moved, heap):
+def _move_configs(store: Words, moved: Words, heap: Words) -> None:
     used = store[USED]
     for config in range(store[CONFIGS]):
         row = store[CONFIG] + 4 * config

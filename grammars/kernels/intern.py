@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from grammars.kernels.arrays import Words
 from grammars.kernels.layout import (
     AGE,
     CONFIG,
@@ -32,7 +33,7 @@ _WORD = (1 << 46) - 1
 
 
 @part
-def hash_run(store, at, length, seed):
+def hash_run(store: Words, at: int, length: int, seed: int) -> int:
     """A 46-bit hash of a run of the store."""
     h = seed + 40503
     for i in range(at, at + length):
@@ -44,7 +45,7 @@ def hash_run(store, at, length, seed):
 
 
 @part
-def _same_run(store, i, j, length):
+def _same_run(store: Words, i: int, j: int, length: int) -> bool:
     for k in range(length):
         if store[i + k] != store[j + k]:
             return False
@@ -52,9 +53,9 @@ def _same_run(store, i, j, length):
 
 
 @part
-def sort_run(store, at, length):
-    """Sort a run in place, insertion for short ones, heapsort for long ones. Returns the number of distinct words, which
-    stand in front."""
+def sort_run(store: Words, at: int, length: int) -> int:
+    """Sort a run in place, insertion for short ones, heapsort for long ones. Returns the number of distinct words,
+    which stand in front."""
     if length < 24:
         for i in range(at + 1, at + length):
             w = store[i]
@@ -86,7 +87,7 @@ def sort_run(store, at, length):
 
 
 @part
-def _sift(store, at, root, length):
+def _sift(store: Words, at: int, root: int, length: int) -> None:
     w = store[at + root]
     child = 2 * root + 1
     while child < length:
@@ -101,7 +102,7 @@ def _sift(store, at, root, length):
 
 
 @part
-def push_run(store, source, length):
+def push_run(store: Words, source: int, length: int) -> int:
     """Copy a run to the heap; where it stands, or GROW. Offsets count from the start of the heap."""
     at = store[USED]
     if at + length > store[HEAP + 1]:
@@ -115,7 +116,7 @@ def push_run(store, source, length):
 
 
 @kernel
-def intern_config(store, at, length, flags):
+def intern_config(store: Words, at: int, length: int, flags: int) -> int:
     """The number of the configuration with these items; made if it is new."""
     slots = store[CONFIG_SLOTS]
     mask = store[CONFIG_SLOTS + 1] - 1
@@ -152,7 +153,7 @@ def intern_config(store, at, length, flags):
 
 
 @part
-def find_context(store, at, length, loop, number, outer):
+def find_context(store: Words, at: int, length: int, loop: int, number: int, outer: int) -> int:
     """The slot of a context in the hash table: occupied if it is known, empty if it is new."""
     slots = store[CONTEXT_SLOTS]
     mask = store[CONTEXT_SLOTS + 1] - 1
@@ -172,12 +173,12 @@ def find_context(store, at, length, loop, number, outer):
 
 
 @part
-def _context_seed(loop, number, outer):
+def _context_seed(loop: int, number: int, outer: int) -> int:
     return (loop * 7 + number * 1000003 + outer * 31) & _WORD
 
 
 @part
-def add_context(store, at, length, loop, number, outer):
+def add_context(store: Words, at: int, length: int, loop: int, number: int, outer: int) -> int:
     """Append a context without looking for an equal one."""
     new = store[CONTEXTS]
     if new >= store[CONTEXT + 1] or new >= CTX_MASK:
@@ -197,7 +198,7 @@ def add_context(store, at, length, loop, number, outer):
 
 
 @kernel
-def intern_context(store, at, length, loop, number, outer):
+def intern_context(store: Words, at: int, length: int, loop: int, number: int, outer: int) -> int:
     """The number of a context; made if it is new."""
     slot = find_context(store, at, length, loop, number, outer)
     if store[slot] != 0:
@@ -209,7 +210,7 @@ def intern_context(store, at, length, loop, number, outer):
 
 
 @kernel
-def rehash(store):
+def rehash(store: Words) -> None:
     """Fill the empty hash tables anew. Contexts of a left-recursive component are found by its key alone."""
     mask = store[CONFIG_SLOTS + 1] - 1
     for number in range(store[CONFIGS]):
@@ -233,6 +234,6 @@ def rehash(store):
 
 
 @kernel
-def touch(store, config):
+def touch(store: Words, config: int) -> None:
     """Mark a configuration as one a user holds."""
     store[store[CONFIG] + 4 * config + AGE] = store[EPOCH]

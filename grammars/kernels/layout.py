@@ -1,19 +1,21 @@
 """How configurations are packed into words, and the one array they live in.
 
-The parser's situation after a prefix is a *configuration*: a set of items. An item says: inside a lexeme at byte row `row`,
-after the lexeme go on at state `next`, and when that rule returns, return into context `ctx`. A *context* is a set of frames
-`(next, ctx)`: the places to return to; or, inside a counted repetition, the triple `(loop, count, context of the loop)`.
+The parser's situation after a prefix is a *configuration*: a set of items. An item says: inside a lexeme at byte row
+`row`, after the lexeme go on at state `next`, and when that rule returns, return into context `ctx`. A *context* is a
+set of frames `(next, ctx)`: the places to return to; or, inside a counted repetition, the triple `(loop, count,
+context of the loop)`.
 
 Items and frames are single words, so sets are sorted runs of words, and equal sets are equal runs:
 
     item  = row << 41 | next << 21 | ctx          frame = next << 21 | ctx
 
-Sets are interned: the same set gets the same number. That is what makes a state an integer, a fork a copy of an integer and
-a mask computed once for every situation that looks alike.
+Sets are interned: the same set gets the same number. That is what makes a state an integer, a fork a copy of an
+integer and a mask computed once for every situation that looks alike.
 
-All of it lives in one int64 array, the *store*, whose first cells say where each section begins and how much room it has.
-One array rather than fifteen: numba passes an array as seven values, and a kernel that hands fifteen of them from function
-to function takes a minute to compile and is slower too. Only `moves`, the transition table, stands apart, in int32.
+All of it lives in one int64 array, the *store*, whose first cells say where each section begins and how much room it
+has. One array rather than fifteen: numba passes an array as seven values, and a kernel that hands fifteen of them
+from function to function takes a minute to compile and is slower too. Only `moves`, the transition table, stands
+apart, in int32.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ CONFIGS, CONTEXTS, USED, POINTS, ITEMS, WAITING, ACTIVE, NEED, WORK, LAZY_ROW, L
 (
     CONFIG,  # offset, length, flags, age
     LOOPS,  # ASCII bytes that lead back, two words; bit 0: known, bit 1: all other characters lead back too
+    FAR,  # the configuration with far counts + 1, and from how many bytes on a token can tell the difference
     CONFIG_SLOTS,  # hash table of configurations, number + 1
     CONTEXT,  # offset, length, loop, count, outer
     CONTEXT_SLOTS,
@@ -57,9 +60,9 @@ CONFIGS, CONTEXTS, USED, POINTS, ITEMS, WAITING, ACTIVE, NEED, WORK, LAZY_ROW, L
     LAZY_MOVES,  # per lazy row and byte class: 0 unknown, 1 dead, else row + 2
     LAZY_ACCEPTS,
     UNUSED,  # numbers of configurations that may be used again
-) = range(16, 46, 2)
+) = range(16, 48, 2)
 HEADER = 48
-WIDTH = {CONFIG: 4, LOOPS: 3, CONTEXT: 5, PENDING: 2}  # other sections have entries of one word
+WIDTH = {CONFIG: 4, LOOPS: 3, FAR: 2, CONTEXT: 5, PENDING: 2}  # other sections have entries of one word
 
 # Columns of CONFIG and CONTEXT
 OFFSET, LENGTH, FLAGS, AGE = range(4)

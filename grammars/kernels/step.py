@@ -1,14 +1,15 @@
 """One byte: from a configuration to the next, the heart of the engine.
 
-Earley's algorithm with two changes. Items remember not the position where their rule began but an interned *context*, the
-set of places to return to; so equal situations at different positions are one configuration. And a call in tail position
-forwards its caller's frames instead of adding one; so lists written with right recursion stay in finitely many contexts.
+Earley's algorithm with two changes. Items remember not the position where their rule began but an interned *context*,
+the set of places to return to; so equal situations at different positions are one configuration. And a call in tail
+position forwards its caller's frames instead of adding one; so lists written with right recursion stay in finitely
+many contexts.
 
-After the lexemes have read the byte, the closure runs in two phases. First every completed rule returns, which may complete
-more. Then the calls found on the way are entered, component by component in the order of `program.components`: when a
-component's turn comes, all frames of its rules are known, so its contexts can be interned once and for all. Rules of a
-left-recursive component call each other where they stand: their contexts refer to one another and are interned together,
-keyed by the frames that come from outside.
+After the lexemes have read the byte, the closure runs in two phases. First every completed rule returns, which may
+complete more. Then the calls found on the way are entered, component by component in the order of
+`program.components`: when a component's turn comes, all frames of its rules are known, so its contexts can be
+interned once and for all. Rules of a left-recursive component call each other where they stand: their contexts refer
+to one another and are interned together, keyed by the frames that come from outside.
 
 Zero-length returns never happen at run time: a call of a nullable rule goes on behind the call at once, and a rule that
 has read nothing yet (its point is *fresh*) does not return.
@@ -16,6 +17,7 @@ has read nothing yet (its point is *fresh*) does not return.
 
 from __future__ import annotations
 
+from grammars.kernels.arrays import Table, Words
 from grammars.kernels.intern import (
     add_context,
     find_context,
@@ -69,7 +71,6 @@ from grammars.kernels.layout import (
 from grammars.kernels.policy import part
 from grammars.program import (
     ACCEPT,
-    AGAIN,
     BYTE_CLASS,
     CALL,
     CLASS_BYTE,
@@ -91,6 +92,7 @@ from grammars.program import (
     ROW_ACCEPTS,
     ROW_EDGE,
     ROWS,
+    RULE_WIDTH,
     RULES,
     SPLIT,
     START,
@@ -102,7 +104,7 @@ _NO_COMPONENT = -1
 
 
 @part
-def advance_byte(program, store, moves, config, byte):
+def advance_byte(program: Words, store: Words, moves: Table, config: int, byte: int) -> int:
     """The configuration after a byte, or DEAD, or another negative code when the caller must act."""
     byte_class = program[program[BYTE_CLASS] + byte]
     known = moves[config, byte_class]
@@ -115,7 +117,7 @@ def advance_byte(program, store, moves, config, byte):
 
 
 @part
-def _begin(store):
+def _begin(store: Words) -> None:
     store[POINTS] = 0
     store[ITEMS] = 0
     store[WAITING] = 0
@@ -123,7 +125,7 @@ def _begin(store):
 
 
 @part
-def _step(program, store, config, byte_class):
+def _step(program: Words, store: Words, config: int, byte_class: int) -> int:
     _begin(store)
     byte = program[program[CLASS_BYTE] + byte_class]
     rows = program[ROWS]
@@ -163,7 +165,7 @@ def _step(program, store, config, byte_class):
 
 
 @part
-def _follow_edge(program, row, byte):
+def _follow_edge(program: Words, row: int, byte: int) -> int:
     low = program[program[ROW_EDGE] + row]
     high = program[program[ROW_EDGE] + row + 1]
     edges = program[EDGES]
@@ -180,7 +182,7 @@ def _follow_edge(program, row, byte):
 
 
 @part
-def _close(program, store, code):
+def _close(program: Words, store: Words, code: int) -> int:
     """Run the closure of the points and items gathered so far and intern the resulting configuration."""
     done = 0
     component = _NO_COMPONENT
@@ -209,7 +211,7 @@ def _close(program, store, code):
 
 
 @part
-def _abandon(program, store, code):
+def _abandon(program: Words, store: Words, code: int) -> int:
     """Leave the scratch sections clean after a closure that could not finish."""
     _forget_points(store)
     for i in range(store[HEADS + 1]):
@@ -218,7 +220,7 @@ def _abandon(program, store, code):
 
 
 @part
-def _forget_points(store):
+def _forget_points(store: Words) -> None:
     slots = store[POINT_SLOTS]
     mask = store[POINT_SLOTS + 1] - 1
     for i in range(store[POINTS]):
@@ -230,13 +232,13 @@ def _forget_points(store):
 
 
 @part
-def _point_hash(point):
+def _point_hash(point: int) -> int:
     p = int(point)
     return ((p & 0x3FFFFFFF) * 668265263 + (p >> 30) * 374761393) >> 7
 
 
 @part
-def add_point(store, state, ctx, fresh):
+def add_point(store: Words, state: int, ctx: int, fresh: int) -> int:
     """Add `(state, ctx)` to the work list unless it was there before. Returns 0 or GROW."""
     point = ((state << CTX_BITS | ctx) << 1) | fresh
     slots = store[POINT_SLOTS]
@@ -257,7 +259,7 @@ def add_point(store, state, ctx, fresh):
 
 
 @part
-def _add_item(store, item):
+def _add_item(store: Words, item: int) -> int:
     n = store[ITEMS]
     if n >= store[ITEM + 1]:
         store[NEED] = ITEM
@@ -268,7 +270,7 @@ def _add_item(store, item):
 
 
 @part
-def _visit(program, store, point, component):
+def _visit(program: Words, store: Words, point: int, component: int) -> int:
     """Do the operation of one point. Returns 0, ACCEPTING or a negative code."""
     store[WORK] -= 1
     if store[WORK] < 0:
@@ -296,7 +298,7 @@ def _visit(program, store, point, component):
 
 
 @part
-def return_points(store, ctx):
+def return_points(store: Words, ctx: int) -> int:
     """Add the points that a rule in context `ctx` returns to."""
     code = 0
     row = store[CONTEXT] + 5 * ctx
@@ -309,13 +311,13 @@ def return_points(store, ctx):
 
 
 @part
-def _again(program, store, ctx):
+def _again(program: Words, store: Words, ctx: int) -> int:
     """A copy of a counted repetition is complete: leave, begin the next copy, or both."""
     row = store[CONTEXT] + 5 * ctx
     loop = store[row + LOOP]
     outer = store[row + OUTER]
-    low = program[program[RULES] + 6 * loop + LOW]
-    high = program[program[RULES] + 6 * loop + HIGH]
+    low = program[program[RULES] + RULE_WIDTH * loop + LOW]
+    high = program[program[RULES] + RULE_WIDTH * loop + HIGH]
     following = store[row + COUNT]
     leave = following == FREE_COUNT
     again = True
@@ -332,17 +334,17 @@ def _again(program, store, ctx):
 
 
 @part
-def _begin_copy(program, store, loop, number, outer):
+def _begin_copy(program: Words, store: Words, loop: int, number: int, outer: int) -> int:
     inner = intern_context(store, 0, 0, loop, number, outer)
     if inner < 0:
         return inner
-    return add_point(store, program[program[RULES] + 6 * loop + START], inner, 1)
+    return add_point(store, program[program[RULES] + RULE_WIDTH * loop + START], inner, 1)
 
 
 @part
-def _call(program, store, rule, after, ctx, fresh, component):
+def _call(program: Words, store: Words, rule: int, after: int, ctx: int, fresh: int, component: int) -> int:
     code = 0
-    row = program[RULES] + 6 * rule
+    row = program[RULES] + RULE_WIDTH * rule
     if program[row + NULLABLE] != 0:
         code = add_point(store, after, ctx, fresh)
     if program[row + COMPONENT] == component:
@@ -358,12 +360,12 @@ def _call(program, store, rule, after, ctx, fresh, component):
 
 
 @part
-def _add_pending(program, store, rule, frame):
+def _add_pending(program: Words, store: Words, rule: int, frame: int) -> int:
     n = store[WAITING]
     if n >= store[PENDING + 1]:
         store[NEED] = PENDING
         return GROW
-    row = program[RULES] + 6 * rule
+    row = program[RULES] + RULE_WIDTH * rule
     head = store[HEADS] + program[row + COMPONENT]
     if store[head] == 0:
         _push_active(store, program[row + COMPONENT])
@@ -376,7 +378,7 @@ def _add_pending(program, store, rule, frame):
 
 
 @part
-def _push_active(store, component):
+def _push_active(store: Words, component: int) -> None:
     wake = store[WAKE]
     i = store[ACTIVE]
     store[ACTIVE] = i + 1
@@ -387,7 +389,7 @@ def _push_active(store, component):
 
 
 @part
-def _pop_active(store):
+def _pop_active(store: Words) -> int:
     wake = store[WAKE]
     top = store[wake]
     n = store[ACTIVE] - 1
@@ -407,7 +409,7 @@ def _pop_active(store):
 
 
 @part
-def _gather(store, component):
+def _gather(store: Words, component: int) -> int:
     """Move the pending frames of a component behind the items, sorted and distinct; their number, or GROW."""
     head = store[HEADS] + component
     entry = store[head]
@@ -426,7 +428,7 @@ def _gather(store, component):
 
 
 @part
-def _enter(program, store, component):
+def _enter(program: Words, store: Words, component: int) -> int:
     """Enter the rules of a component, now that every frame they return to is known."""
     n = _gather(store, component)
     if n < 0:
@@ -449,15 +451,15 @@ def _enter(program, store, component):
 
 
 @part
-def _enter_rule(program, store, rule, ctx):
-    row = program[RULES] + 6 * rule
+def _enter_rule(program: Words, store: Words, rule: int, ctx: int) -> int:
+    row = program[RULES] + RULE_WIDTH * rule
     if program[row + LOW] != NOT_A_LOOP:
         return _begin_copy(program, store, rule, 0, ctx)
     return add_point(store, program[row + START], ctx, 1)
 
 
 @part
-def _recursive_contexts(program, store, component, at, n, members):
+def _recursive_contexts(program: Words, store: Words, component: int, at: int, n: int, members: int) -> int:
     """The number of the key behind which the contexts of a left-recursive component stand, one for each member."""
     slot = find_context(store, at, n, KEY - component, members, 0)
     if store[slot] != 0:
@@ -481,7 +483,7 @@ def _recursive_contexts(program, store, component, at, n, members):
 
 
 @part
-def _fill_member(program, store, component, key, member):
+def _fill_member(program: Words, store: Words, component: int, key: int, member: int) -> int:
     """Gather the frames of one member: those from outside, and those of the corners that call it."""
     row = program[COMPONENTS] + 2 * component
     outside = store[CONTEXT] + 5 * key
@@ -502,7 +504,7 @@ def _fill_member(program, store, component, key, member):
         if program[corner] == member:
             ctx = key + 1 + program[corner + 2]
             rule = program[program[MEMBERS] + program[row] + program[corner + 2]]
-            if program[program[RULES] + 6 * rule + LOW] != NOT_A_LOOP:
+            if program[program[RULES] + RULE_WIDTH * rule + LOW] != NOT_A_LOOP:
                 ctx = intern_context(store, 0, 0, rule, 0, ctx)
                 if ctx < 0:
                     return ctx
@@ -520,11 +522,11 @@ def _fill_member(program, store, component, key, member):
 
 
 @part
-def _drop_dominated(program, store, length):
+def _drop_dominated(program: Words, store: Words, length: int) -> int:
     """Drop items that differ from a neighbour in the count alone when the neighbour allows all that they allow.
 
-    Copy k may be followed by max(0, low - k - 1) to high - k - 1 more copies. Of two counts that reached `low` the smaller
-    allows more; without an upper bound the larger one does.
+    Copy k may be followed by max(0, low - k - 1) to high - k - 1 more copies. Of two counts that reached `low` the
+    smaller allows more; without an upper bound the larger one does.
     """
     at = store[ITEM]
     kept = 0
@@ -542,7 +544,7 @@ def _drop_dominated(program, store, length):
 
 
 @part
-def _dominates(program, store, a, b):
+def _dominates(program: Words, store: Words, a: int, b: int) -> bool:
     x = store[CONTEXT] + 5 * a
     y = store[CONTEXT] + 5 * b
     loop = store[x + LOOP]
@@ -552,7 +554,7 @@ def _dominates(program, store, a, b):
     j = store[y + COUNT]
     if i >= FREE_COUNT or j >= FREE_COUNT:
         return i == FREE_COUNT and j < LOCKED_COUNT
-    rule = program[RULES] + 6 * loop
+    rule = program[RULES] + RULE_WIDTH * loop
     if program[rule + HIGH] == UNBOUNDED:
         return i > j
     return i < j and i >= program[rule + LOW] - 1

@@ -1,24 +1,27 @@
 """Building the byte trie of a vocabulary and what is known of its subtrees.
 
-Nodes stand in depth-first order, so a subtree is a run of nodes and its tokens are a run of `token`. Three facts about the
-strings below a node let a walk take or skip the subtree as a whole: which ASCII bytes occur (two words of 64 bits), whether
-other bytes occur, and in which states of a UTF-8 decoder all of those strings can be read (one bit for each state).
+The trie is built in depth-first order and then laid out so that children stand side by side (see `grammars.trie`).
+Three facts about the strings below a node let a walk take or skip the subtree as a whole: which ASCII bytes occur
+(two words of 64 bits), whether other bytes occur, and in which states of a UTF-8 decoder all of those strings can be
+read (one bit for each state).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from grammars.kernels.arrays import Data, Table, Words
 from grammars.kernels.policy import kernel
 
 UTF8_STATES = 8
 OTHER_BYTES = 1 << UTF8_STATES  # bit of the third word of `below`: a byte >= 0x80 occurs below
 
-BYTE, DEPTH, SKIP, FIRST, LONGEST = range(5)  # columns of the node table
+DEPTH, SKIP, PARENT, TOKEN, HEIGHT = range(5)  # columns of the table that is built, in depth-first order
+CHILD, CHILDREN_END, FIRST, OWN_END, END, BELOW_HEIGHT = range(6)  # columns of the table that is walked
 
 
 @kernel
-def utf8_step(state, byte):
+def utf8_step(state: int, byte: int) -> int:
     """A decoder of UTF-8 with eight states, 0 between characters; -1 for an error.
 
     1, 2, 3: one to three plain continuation bytes to come; 4: after E0; 5: after ED; 6: after F0; 7: after F4.
@@ -56,8 +59,9 @@ def utf8_step(state, byte):
 
 
 @kernel
-def common_prefixes(data, offsets, order, common):
-    """`common[i]`: length of the common prefix of tokens `order[i - 1]` and `order[i]`. Returns the number of trie nodes."""
+def common_prefixes(data: Data, offsets: Words, order: Table, common: Words) -> int:
+    """`common[i]`: length of the common prefix of tokens `order[i - 1]` and `order[i]`. Returns the number of trie
+    nodes."""
     nodes = 1
     for i in range(len(order)):
         begin, length = offsets[order[i]], offsets[order[i] + 1] - offsets[order[i]]
@@ -73,11 +77,11 @@ def common_prefixes(data, offsets, order, common):
 
 
 @kernel
-def build_nodes(data, offsets, order, common, nodes):
-    """Fill the node table from the sorted tokens; the row behind the last node closes the last run of tokens."""
+def build_nodes(data: Data, offsets: Words, order: Table, common: Words, byte: Data, nodes: Table) -> None:
+    """Fill byte and DEPTH, SKIP, PARENT, TOKEN from the sorted tokens, in depth-first order."""
     path = np.zeros(len(nodes) + 1, np.int64)
     node, level = 0, 0
-    nodes[0, BYTE], nodes[0, DEPTH], nodes[0, FIRST] = 0, 0, 0
+    nodes[0, PARENT] = -1
     for i in range(len(order)):
         begin = offsets[order[i]]
         length = offsets[order[i] + 1] - begin
@@ -86,27 +90,28 @@ def build_nodes(data, offsets, order, common, nodes):
             level -= 1
         while level < length:
             node += 1
+            nodes[node, PARENT] = path[level]
             level += 1
-            nodes[node, BYTE] = data[begin + level - 1]
+            byte[node] = data[begin + level - 1]
             nodes[node, DEPTH] = level
-            nodes[node, FIRST] = i
+            nodes[node, TOKEN] = i
             path[level] = node
     while level >= 0:
         nodes[path[level], SKIP] = node + 1
         level -= 1
-    nodes[node + 1, FIRST] = len(order)
+    nodes[node + 1, TOKEN] = len(order)
 
 
 @kernel
-def summarise(nodes, below):
-    """Gather, from the last node to the first, what occurs below each node and how deep the deepest node stands."""
+def summarise(byte: Data, nodes: Table, below: Words) -> None:
+    """Gather, from the last node to the first, what occurs below each node and how far the deepest node lies below
+    it."""
     every_state = (1 << UTF8_STATES) - 1
     for node in range(len(below) - 1, -1, -1):
-        low, high, states, others = 0, 0, every_state, 0
-        deepest = int(nodes[node, DEPTH])
+        low, high, states, others, height = 0, 0, every_state, 0, 0
         child = node + 1
         while child < nodes[node, SKIP]:
-            b = int(nodes[child, BYTE])
+            b = int(byte[child])
             low |= below[child, 0]
             high |= below[child, 1]
             others |= below[child, 2] & OTHER_BYTES
@@ -120,9 +125,9 @@ def summarise(nodes, below):
                 after = utf8_step(state, b)
                 if after < 0 or (below[child, 2] >> after) & 1 == 0:
                     states &= ~(1 << state)
-            deepest = max(deepest, int(nodes[child, LONGEST]))
+            height = max(height, int(nodes[child, HEIGHT]) + 1)
             child = int(nodes[child, SKIP])
         below[node, 0] = low
         below[node, 1] = high
         below[node, 2] = states | others
-        nodes[node, LONGEST] = deepest
+        nodes[node, HEIGHT] = height

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import lark
 
-from grammars.errors import GrammarSyntaxError, UnsupportedFeature
+from grammars.errors import GrammarSyntaxError, Span, UnsupportedFeature
 from grammars.lark_front.source import Source, Tree, read_source
 from grammars.limits import Budget, Limits
 
@@ -58,8 +58,20 @@ class Definition:
 class Module(NamedTuple):
     """A grammar's definitions, and the terminals it ignores (nameless ones have bodies of their own)."""
 
+    source: Source
     definitions: dict[str, Definition]
     ignored: tuple[Definition, ...]
+
+    def start(self, name: str) -> Definition:
+        """The rule to start from."""
+        found = self.definitions.get(name)
+        if found is None or found.is_terminal or found.params:
+            raise GrammarSyntaxError(
+                f"the grammar has no rule {name!r} to start from",
+                span=Span(self.source.text, 0),
+                hint=f"define {name}: ..., or pass start= with the name of a rule",
+            )
+        return found
 
 
 def load(source: Source) -> Module:
@@ -69,7 +81,7 @@ def load(source: Source) -> Module:
     ignored = tuple(_ignored(tree, home, i) for i, tree in enumerate(_statements(source, "ignore")))
     for definition in (*home.scope.values(), *ignored):
         _check_names(definition, home.scope)
-    return Module(home.scope, ignored)
+    return Module(source, home.scope, ignored)
 
 
 def subtrees(tree: Tree) -> list[Tree]:

@@ -1,8 +1,9 @@
 r"""Terminals: each is one regular expression, and matches what `re` prefers (see `grammars.preference`).
 
-Lark joins the parts of a terminal as text: `A: /x(?!y)/ "z"` is the expression `x(?!y)z`, whose assertion sees the `z`,
-and alternatives are tried in the order of their lengths. The same is done here, except where nothing can depend on it:
-strings, ranges and their combinations of one length become expressions directly, so ten thousand keywords cost no parsing.
+Lark joins the parts of a terminal as text: `A: /x(?!y)/ "z"` is the expression `x(?!y)z`, whose assertion sees the
+`z`, and alternatives are tried in the order of their lengths. The same is done here, except where nothing can depend
+on it: strings, ranges and their combinations of one length become expressions directly, so ten thousand keywords cost
+no parsing.
 
 A `Pattern` carries its text as a rope that is written out only when it is needed: terminals may mention each other so
 often that their text is exponentially long, which `Budget` refuses before it is written.

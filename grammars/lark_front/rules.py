@@ -59,13 +59,15 @@ class Translation:
         self._skip: Node = EPSILON
         self.rules: dict[str, Node] = {}
 
-    def run(self, start: Definition) -> Node:
-        """Translate everything below a start rule."""
+    def run(self, start: Definition, *others: Definition) -> Node:
+        """Translate everything below a start rule, and below others if they are given."""
         if self._module.ignored:
             ignored = [self._terminal(definition) for definition in self._module.ignored]
             self.rules[SKIP] = repeat(choice(ignored), 0, None)
             self._skip = Call(SKIP)
         first = self._called(start)
+        for other in others:
+            self._called(other)
         while self._queue:
             self._rule(self._queue.popleft())
         return sequence([self._skip, first])

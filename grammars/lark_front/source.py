@@ -243,7 +243,7 @@ def _parse(text: str, readable: str) -> Tree:
         place = cast(int, error.pos_in_stream)
         raise GrammarSyntaxError(f"unexpected {text[place : place + 1]!r}", span=Span(text, place)) from None
     except UnexpectedToken as error:
-        expected = {_NAMES[name] for name in cast(set[str], error.expected) if name in _NAMES}
+        expected = {_NAMES[name] for name in error.expected if name in _NAMES}
         raise _unexpected(text, cast(lark.Token, error.token), sorted(expected)) from None
 
 

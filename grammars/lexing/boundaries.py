@@ -1,8 +1,9 @@
 """Boundaries between tokens, and the automaton that leads from one to the next.
 
-A *boundary* is (lexer, demand on the text to come, context of look-behind). From it the lexer's threads run in order of
-preference. Wherever one of them has matched, the token may end, if the threads preferred to it will not match: that becomes
-part of the demand at the next boundary. The demand of the previous token, as long as it is open, is read along.
+A *boundary* is (lexer, demand on the text to come, context of look-behind). From it the lexer's threads run in order
+of preference. Wherever one of them has matched, the token may end, if the threads preferred to it will not match:
+that becomes part of the demand at the next boundary. The demand of the previous token, as long as it is open, is read
+along.
 """
 
 from __future__ import annotations
@@ -206,12 +207,10 @@ class Boundaries:
         threads = machine.step(place.threads, letter, context) if demand != FALSE else ()
         if not threads:
             return None
-        return self._place(
-            _Place(place.lexer, threads, machine.spread_step(place.strings, letter), demand, context)
-        )
+        return self._place(_Place(place.lexer, threads, machine.spread_step(place.strings, letter), demand, context))
 
     def _lexeme(self, boundary: int, end: End) -> Node:
-        """The texts of a token that ends like this, its first character apart: the rest is shared by many boundaries."""
+        """The texts of a token that ends like this; all but the first character is shared by many boundaries."""
         key = (boundary, end)
         if key not in self._lexemes:
             first = self._edges_from(self._started(boundary))

@@ -1,12 +1,13 @@
 """The lexer of each parser state.
 
-A lexer is a list of terminals in the order in which lark's scanner tries them: by priority, longest possible match, length
-of the pattern, name. A string that a regular expression of the list would match as a whole is not tried itself: the match
-of the expression is renamed afterwards (lark's `unless`).
+A lexer is a list of terminals in the order in which lark's scanner tries them: by priority, longest possible match,
+length of the pattern, name. A string that a regular expression of the list would match as a whole is not tried
+itself: the match of the expression is renamed afterwards (lark's `unless`).
 
-States accept different terminals, but most differences cannot be seen: if no match of terminal X begins a match of Y or
-the other way round, then adding Y to a lexer with X changes nothing for X, and a Y that the parser does not accept here is
-an error either way. Lexers are merged where all additions are invisible in this sense, which keeps the grammar small.
+States accept different terminals, but most differences cannot be seen: if no match of terminal X begins a match of Y
+or the other way round, then adding Y to a lexer with X changes nothing for X, and a Y that the parser does not accept
+here is an error either way. Lexers are merged where all additions are invisible in this sense, which keeps the
+grammar small.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Lexers:
 
     def __init__(self, tables: Tables, budget: Budget):
         self._budget = budget
-        ranked = sorted(tables.terminals.values(), key=_rank)
+        used = frozenset(tables.ignored).union(*(state.accepts for state in tables.states))
+        ranked = sorted((t for name, t in tables.terminals.items() if name in used), key=_rank)
         self.terminals = ranked
         self.numbers = {terminal.name: number for number, terminal in enumerate(ranked)}
         self.ignored = frozenset(self.numbers[name] for name in tables.ignored)

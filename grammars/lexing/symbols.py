@@ -1,9 +1,9 @@
 """Symbols by parser state.
 
-The rules that derive a symbol A where the parser is in state p are those of the LR(0) automaton: each symbol of a rule moves
-on to the next state, and the state after a terminal decides on the lexer of the next token. So A becomes (p, A). Most of
-these cannot be told apart: (p, A) and (q, A) are merged if their rules match symbol by symbol, up to merging, with the same
-lexers after terminals and the same conflicts at the ends (Moore's partition refinement).
+The rules that derive a symbol A where the parser is in state p are those of the LR(0) automaton: each symbol of a
+rule moves on to the next state, and the state after a terminal decides on the lexer of the next token. So A becomes
+(p, A). Most of these cannot be told apart: (p, A) and (q, A) are merged if their rules match symbol by symbol, up to
+merging, with the same lexers after terminals and the same conflicts at the ends (Moore's partition refinement).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ END = -1
 def symbols_of(tables: Tables, lexers: Lexers, budget: Budget) -> Symbols:
     """The nonterminals of a grammar, split by parser state and merged."""
     split = _Split(tables, lexers)
-    pairs = split.reachable((tables.first, tables.start))
+    pairs = split.reachable((0, tables.start))
     total = 1 + sum(len(rule.expansion) + 1 for pair in pairs for rule in split.rules(pair))
     numbers = _numbered([(name,) for _, name in pairs])
     while True:
@@ -59,7 +59,7 @@ def symbols_of(tables: Tables, lexers: Lexers, budget: Budget) -> Symbols:
     chosen = {number: pair for pair, number in reversed(group.items())}
     ordered = [chosen[number] for number in range(len(chosen))]
     productions = [list(dict.fromkeys(split.shape(pair, group))) for pair in ordered]
-    return Symbols([name for _, name in ordered], productions, group[(tables.first, tables.start)])
+    return Symbols([name for _, name in ordered], productions, group[(0, tables.start)])
 
 
 def _numbered(keys: list[tuple[object, ...]]) -> list[int]:

@@ -1,22 +1,24 @@
 """Lark's own rules and LALR tables of a grammar.
 
-Lark turns the grammar into plain rules (which decides where conflicts are) and computes look-aheads (which decides which
-terminals its lexer tries). Both may take far longer than the grammar is long, so the work is estimated and charged first.
+Lark turns the grammar into plain rules (which decides where conflicts are) and computes look-aheads (which decides
+which terminals its lexer tries). Both may take far longer than the grammar is long, so the work is estimated and
+charged first.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import lark
-from lark.common import ParserConf
 from lark.exceptions import GrammarError as LarkGrammarError
 from lark.grammar import NonTerminal, Rule, RuleOptions, Symbol, Terminal
 from lark.lexer import PatternRE, PatternStr, TerminalDef
 from lark.load_grammar import Grammar
+from lark.parsers.grammar_analysis import LR0ItemSet, RulePtr
 from lark.parsers.lalr_analysis import LALR_Analyzer
 
 from grammars.errors import GrammarSyntaxError, LimitExceeded, UnsupportedFeature
@@ -47,19 +49,17 @@ class State:
 class Tables:
     terminals: dict[str, TerminalDef]
     ignored: tuple[str, ...]
-    states: list[State]
-    first: int
+    states: list[State]  # the parser begins in the first
     start: str
 
 
 def tables_of(module: Module, start: str, terminals: Terminals, limits: Limits, budget: Budget) -> Tables:
     """The tables that lark's LALR parser works with."""
-    grammar = _grammar(module, terminals, limits, budget)
+    grammar: Any = _grammar(module, terminals, limits, budget)
     defined, rules, ignored = _guarded(lambda: grammar.compile([start], set()))
-    for rule in cast(list[Rule], rules):
-        budget.charge(1 + len(rule.expansion) ** 3 // _STEPS)
-    states, first = _guarded(lambda: _states(rules, start, budget))
-    return Tables({t.name: t for t in cast(list[TerminalDef], defined)}, tuple(ignored), states, first, start)
+    budget.charge(len(rules))
+    states = _guarded(lambda: _states(rules, start, budget))
+    return Tables({t.name: t for t in defined}, tuple(ignored), states, start)
 
 
 def _guarded(work: Callable[[], T]) -> T:
@@ -162,17 +162,34 @@ def _repeated(part: tuple[int, int, int, int], low: int, high: int | None) -> tu
 
 
 class _Analyzer(LALR_Analyzer):
-    """Lark's analysis, with closures made once and its work charged."""
+    """Lark's analysis, with closures made once and its work charged.
 
-    def __init__(self, rules: list[Rule], start: str, budget: Budget):
+    Its own preparation computes FIRST and FOLLOW sets in cubic time, of which LALR tables need nothing: left out here.
+    """
+
+    def __init__(self, rules: list[Rule], start: str, budget: Budget):  # pyright: ignore[reportMissingSuperCall]
         self._budget = budget
         self._closures: dict[Any, Any] = {}
-        super().__init__(ParserConf(rules, {}, [start]))
+        root = Rule(NonTerminal(f"$root_{start}"), [NonTerminal(start)])
+        self.debug = self.strict = False
+        by_origin: dict[NonTerminal, list[Rule]] = {}
+        for rule in [*rules, root]:
+            by_origin.setdefault(rule.origin, []).append(rule)
+        self.lr0_rules_by_origin = self.rules_by_origin = by_origin
+        closure = self.expand_rule(root.origin, self.lr0_rules_by_origin)
+        self.lr0_start_states = {start: LR0ItemSet([RulePtr(root, 0)], closure)}
+        self.NULLABLE = _nullable(rules)
+        self.nonterminal_transitions: list[Any] = []
+        self.directly_reads = defaultdict[Any, set[Any]](set)
+        self.reads = defaultdict[Any, set[Any]](set)
+        self.includes = defaultdict[Any, set[Any]](set)
+        self.lookback = defaultdict[Any, set[Any]](set)
 
     def expand_rule(self, source_rule: Any, rules_by_origin: Any = None) -> Any:
         key = (source_rule, id(rules_by_origin))
         if key not in self._closures:
-            self._closures[key] = super().expand_rule(source_rule, rules_by_origin)
+            below: Any = super()
+            self._closures[key] = below.expand_rule(source_rule, rules_by_origin)
         self._budget.charge(1 + len(self._closures[key]) // _STEPS)
         return self._closures[key]
 
@@ -186,7 +203,27 @@ class _Analyzer(LALR_Analyzer):
         self.compute_lookaheads()
 
 
-def _states(rules: list[Rule], start: str, budget: Budget) -> tuple[list[State], int]:
+def _nullable(rules: list[Rule]) -> set[Symbol]:
+    """The nonterminals that derive the empty text, each found once."""
+    missing = [len(rule.expansion) for rule in rules]
+    users: dict[Symbol, list[int]] = {}
+    for number, rule in enumerate(rules):
+        for symbol in rule.expansion:
+            users.setdefault(symbol, []).append(number)
+    found: set[Symbol] = set()
+    stack = [rule.origin for rule in rules if not rule.expansion]
+    while stack:
+        origin = stack.pop()
+        if origin not in found:
+            found.add(origin)
+            for number in users.get(origin, ()):
+                missing[number] -= 1
+                if not missing[number]:
+                    stack.append(rules[number].origin)
+    return found
+
+
+def _states(rules: list[Rule], start: str, budget: Budget) -> list[State]:
     analyzer = _Analyzer(rules, start, budget)
     analyzer.analyse()
     first = analyzer.lr0_start_states[start]
@@ -206,7 +243,7 @@ def _states(rules: list[Rule], start: str, budget: Budget) -> tuple[list[State],
         _look_ahead(state, itemset.transitions, itemset.lookaheads)
         for found in state.productions.values():
             found.sort(key=lambda rule: (rule.order, [symbol.name for symbol in rule.expansion]))
-    return states, 0
+    return states
 
 
 def _look_ahead(state: State, shifts: dict[Symbol, Any], reductions: dict[Symbol, set[Rule]]) -> None:

@@ -1,8 +1,8 @@
 """The grammar over characters: symbols between boundaries.
 
-A state between two symbols is a boundary and the terminals that must not come next. `A[s]` asks which states A can lead to
-from s; answers are collected on demand, rule by rule and symbol by symbol, until nothing new appears (tabling). What was
-found is then written down: one rule for every A, s and answer t that the start can use.
+A state between two symbols is a boundary and the terminals that must not come next. `A[s]` asks which states A can lead
+to from s; answers are collected on demand, rule by rule and symbol by symbol, until nothing new appears (tabling). What
+was found is then written down: one rule for every A, s and answer t that the start can use.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Threading:
         self._known: dict[tuple[Key, State], Node] = {}
         self._tokens: dict[tuple[int, End], Node] = {}
         self._bodies: dict[Node, Node] = {}
+        self._variants: dict[str, int] = {}
         self.rules: dict[str, Node] = {}
 
     def run(self, lexer: int) -> Node:
@@ -127,7 +128,7 @@ class Threading:
         """What a production reads between two states: forward to what can be reached, then backward from the end."""
         production = self._symbols.productions[key[0]][number]
         layers: list[list[State]] = [[key[1]]]
-        steps: list[dict[State, list[tuple[State, Node | Key | End]]]] = []
+        steps: list[dict[State, list[tuple[State, Key | End]]]] = []
         for symbol in production.symbols:
             row = {state: self._ways(state, symbol) for state in layers[-1]}
             steps.append(row)
@@ -145,7 +146,9 @@ class Threading:
 
     def _joined(self, state: State, ways: list[tuple[State, Key | End]], rest: dict[State, Node]) -> Node:
         return choice(
-            sequence([self._token(state.boundary, way) if isinstance(way, End) else self._called(way, after), rest[after]])
+            sequence(
+                [self._token(state.boundary, way) if isinstance(way, End) else self._called(way, after), rest[after]]
+            )
             for after, way in ways
             if after in rest
         )
@@ -155,16 +158,16 @@ class Threading:
         if (boundary, end) not in self._tokens:
             body = self._boundaries.token(boundary, end)
             if body not in self._bodies:
-                self._bodies[body] = body if isinstance(body, Text) else self._named(self._names[end.terminal], body)
+                name = self._names[end.terminal]
+                self._bodies[body] = body if isinstance(body, Text) else self._named(name, body)
             self._tokens[(boundary, end)] = self._bodies[body]
         return self._tokens[(boundary, end)]
 
     def _named(self, name: str, body: Node) -> Node:
-        number = 0
-        while f"{name}.{number}" in self.rules:
-            number += 1
-        self.rules[f"{name}.{number}"] = body
-        return Call(f"{name}.{number}")
+        self._variants[name] = self._variants.get(name, 0) + 1
+        rule = f"{name}.{self._variants[name]}"
+        self.rules[rule] = body
+        return Call(rule)
 
 
 def _reduced(state: State, production: Production) -> State:

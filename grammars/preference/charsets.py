@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from functools import lru_cache
+from itertools import pairwise
 
 from grammars.expression import LAST_CODE_POINT, SURROGATES, Chars, Node, Ranges, Text, chars
 from grammars.regex import parse
@@ -20,7 +21,8 @@ def ranges_of(fragment: str, flags: str) -> Ranges:
     """
     node: Node = parse(fragment, flags=flags)
     if isinstance(node, Text):
-        return ((ord(node.data.decode()),) * 2,)
+        code = ord(node.data.decode())
+        return ((code, code),)
     return node.ranges if isinstance(node, Chars) else ()
 
 
@@ -41,7 +43,7 @@ class Alphabet:
         found: dict[frozenset[int], list[tuple[int, int]]] = {}
         inside: set[int] = set()
         places = sorted(events)
-        for place, following in zip(places, places[1:], strict=False):
+        for place, following in pairwise(places):
             inside.symmetric_difference_update(events[place])
             found.setdefault(frozenset(inside), []).append((place, following - 1))
         self.members: list[Node] = []

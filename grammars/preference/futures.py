@@ -1,8 +1,8 @@
 """Demands on the text to come, as boolean combinations of "the thread at this instruction will match".
 
-Demands are numbers; equal ones have equal numbers. Reading a character turns a demand into the demand on what follows it
-(Brzozowski's derivative, for an alternating automaton); at the end of the text no thread that waits for a character can
-match any more.
+Demands are numbers; equal ones have equal numbers. Reading a character turns a demand into the demand on what follows
+it (Brzozowski's derivative, for an alternating automaton); at the end of the text no thread that waits for a
+character can match any more.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 r"""The language of a terminal: the texts that Python's `re.match`, given nothing else, takes as a whole.
 
-Most patterns are *settled*: greedy, without assertions, and such that the next character always tells how to go on. They
-never prefer a shorter match to a longer one, and the language is that of the regular expression itself, counters and all.
-For the others the machine is run through all its states, and the automaton that comes out is turned back into an
-expression by eliminating its states one by one.
+Most patterns are *settled*: greedy, without assertions, and such that the next character always tells how to go on.
+They never prefer a shorter match to a longer one, and the language is that of the regular expression itself, counters
+and all. For the others the machine is run through all its states, and the automaton that comes out is turned back
+into an expression by eliminating its states one by one.
 
 >>> preferred("a|ab", Budget("compile_work", 1000))
 Text(data=b'a')

@@ -15,10 +15,9 @@ instruction knows the one that follows it. Counted repetitions are written out a
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Sequence
-from re import _constants as sre  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue, reportUnknownVariableType]
-from re import _parser as sre_parser  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue, reportUnknownVariableType]
 from typing import Any, NamedTuple
 
 from grammars.errors import GrammarSyntaxError, LimitExceeded, UnsupportedFeature
@@ -27,13 +26,13 @@ from grammars.limits import Budget
 from grammars.preference.charsets import ANY, ranges_of
 from grammars.trampoline import Walk, run
 
+sre: Any = importlib.import_module("re._constants")
+sre_parser: Any = importlib.import_module("re._parser")
+
 CHAR, SPLIT, LOOP, AHEAD, BEHIND, MATCH = range(6)
 
 _DEEPEST = 100  # the standard library's parser recurses on groups; it gets no pattern that could exhaust a small stack
-_PRIVATE = (
-    0xF0000,
-    0x110000,
-)  # code points without meaning stand for \\p{...}, which the standard library does not know
+_PRIVATE = (0xF0000, 0x110000)  # code points without meaning stand for \\p{...}, unknown to the standard library
 _PROPERTY = re.compile(r"\\(?:([pP]\{[^{}]*\})|.)", re.DOTALL)
 _TYPE_FLAGS = sre.SRE_FLAG_ASCII | sre.SRE_FLAG_UNICODE | sre.SRE_FLAG_LOCALE
 _CATEGORIES: dict[Any, str] = {
@@ -143,9 +142,11 @@ class Program:
         if op is sre.BRANCH:
             return (yield self._branch(argument[1], flags, after))
         if op in (sre.MAX_REPEAT, sre.MIN_REPEAT):
-            return (yield self._repeat(op is sre.MAX_REPEAT, *argument, flags, after))
+            low, high, body = argument
+            return (yield self._repeat(op is sre.MAX_REPEAT, (low, high), body, flags, after))
         if op in (sre.ASSERT, sre.ASSERT_NOT):
-            return (yield self._assertion(op is sre.ASSERT, *argument, flags, after))
+            direction, body = argument
+            return (yield self._assertion(op is sre.ASSERT, direction, body, flags, after))
         if op is sre.AT:
             return self._position(argument, flags, after)
         if op is sre.FAILURE:
@@ -159,7 +160,8 @@ class Program:
             entry = self._add(Instruction(SPLIT, first, entry))
         return entry
 
-    def _repeat(self, greedy: bool, low: Any, high: Any, body: Any, flags: int, after: int) -> Walk[int]:
+    def _repeat(self, greedy: bool, counts: tuple[Any, Any], body: Any, flags: int, after: int) -> Walk[int]:
+        low, high = counts
         self.is_greedy &= greedy
         if not self._counted and high > 1:
             self.is_greedy &= high == sre.MAXREPEAT or body.getwidth()[0] > 0

@@ -1,7 +1,8 @@
 """The machine: ordered lists of threads over one program.
 
-A *context* is what look-behind can know: the states of the trackers after the text so far. A *thread* is an instruction that
-waits for a character (or has matched) with a demand on the text to come. In a list, earlier threads are preferred.
+A *context* is what look-behind can know: the states of the trackers after the text so far. A *thread* is an
+instruction that waits for a character (or has matched) with a demand on the text to come. In a list, earlier threads
+are preferred.
 """
 
 from __future__ import annotations

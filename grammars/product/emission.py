@@ -1,7 +1,7 @@
 """From solved goals to the rules of the product grammar.
 
-Only what the start needs is written. Whatever is finite by its structure is written in place; calls, loops with a changing
-state, and branching sequences become rules named after what they read and between which states: `value@0>3`.
+Only what the start needs is written. Whatever is finite by its structure is written in place; calls, loops with a
+changing state, and branching sequences become rules named after what they read and between which states: `value@0>3`.
 """
 
 from __future__ import annotations

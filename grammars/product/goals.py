@@ -1,9 +1,10 @@
 """Which states an expression can lead to: a least fixpoint over goals, on demand.
 
-A goal is "read this expression, beginning in this state"; its exits are the states after it. Exits are found from below: a
-literal has one, a choice has those of its options, and a concatenation has those of its rest at each exit of its first part.
-When a goal gets a new exit its listeners hear of it once. Left recursion, empty rules and ambiguity need no care: a goal that
-waits for itself just gets nothing from itself, and an exit is found only if some string leads there.
+A goal is "read this expression, beginning in this state"; its exits are the states after it. Exits are found from
+below: a literal has one, a choice has those of its options, and a concatenation has those of its rest at each exit of
+its first part. When a goal gets a new exit its listeners hear of it once. Left recursion, empty rules and ambiguity
+need no care: a goal that waits for itself just gets nothing from itself, and an exit is found only if some string
+leads there.
 """
 
 from __future__ import annotations
@@ -115,9 +116,7 @@ class Goals:
         """The goal of what is left of a boolean expression in its own state `inner`."""
         return self._goal(("leaf", node, inner, state), node, state, inner)
 
-    def _goal(
-        self, key: object, node: Node, state: int, at: int = 0, low: int = 0, high: int | None = None
-    ) -> Goal:
+    def _goal(self, key: object, node: Node, state: int, at: int = 0, low: int = 0, high: int | None = None) -> Goal:
         goal = self._goals.get(key)
         if goal is None:
             self._budget.charge()

@@ -8,7 +8,6 @@ from __future__ import annotations
 from grammars.expression import (
     Both,
     Bytes,
-    Call,
     Chars,
     Choice,
     Look,
@@ -16,10 +15,8 @@ from grammars.expression import (
     Node,
     Not,
     Repeat,
-    Rules,
     Sequence,
     Text,
-    subexpressions,
 )
 
 
@@ -94,52 +91,3 @@ def is_char_of(data: bytes, node: Chars) -> bool:
 def matches(node: Node, text: bytes) -> bool:
     """Whether the whole text is in the language of an expression without calls."""
     return len(text) in Spans(text).ends(node, 0)
-
-
-def derives(start: Node, rules: Rules, text: bytes) -> bool:
-    """Whether a grammar derives the text: spans of rules grow from nothing, round by round, until a round adds none."""
-    spans: dict[tuple[str, int], frozenset[int]] = {}
-    while True:
-        derivation = _Derivation(text, rules, spans)
-        ends = derivation.ends(start, 0)
-        if derivation.spans == spans:
-            return len(text) in ends
-        spans = derivation.spans
-
-
-class _Derivation(Spans):
-    """One round: spans of rules as far as the start asks for them, from those of the round before."""
-
-    def __init__(self, text: bytes, rules: Rules, before: dict[tuple[str, int], frozenset[int]]):
-        super().__init__(text)
-        self._rules = rules
-        self._asked: set[tuple[str, int]] = set()
-        self.spans = dict(before)
-
-    def ends(self, node: Node, i: int) -> frozenset[int]:
-        """Not remembered: what a rule can read still grows."""
-        return frozenset(self._ends(node, i))
-
-    def _ends(self, node: Node, i: int) -> set[int]:
-        if isinstance(node, Call):
-            key = (node.rule, i)
-            if key not in self._asked:
-                self._asked.add(key)
-                found = self.ends(self._rules[node.rule], i)
-                self.spans[key] = self.spans.get(key, frozenset()) | found
-            return set(self.spans.get(key, frozenset()))
-        if isinstance(node, Both) and _has_calls(node):
-            return self._side(node.left, i) & self._side(node.right, i)
-        if isinstance(node, Both | Not):
-            return set(Spans(self.text).ends(node, i))
-        return super()._ends(node, i)
-
-    def _side(self, node: Node, i: int) -> set[int]:
-        """One side of an intersection is judged on its own span."""
-        if _has_calls(node):
-            return self._ends(node, i)
-        return {j for j in range(i, len(self.text) + 1) if matches(node, self.text[i:j])}
-
-
-def _has_calls(node: Node) -> bool:
-    return any(isinstance(part, Call) for part in subexpressions(node))

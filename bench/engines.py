@@ -1,0 +1,203 @@
+"""Engines under one roof: compile a language, follow a text, fill a mask.
+
+Each engine is called through the fastest public Python interface it has. What is timed are bare callables, so that
+no engine pays for this file: `fill()` writes the mask of the next token into `mask`, `commit(token)` takes a token,
+`question(token)()` asks whether one token may follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Protocol
+
+import numpy as np
+from languages import Language
+from numpy.typing import NDArray
+from vocabularies import Tokens
+
+from grammars import Limits, TokenAutomaton
+
+
+class Unsupported(Exception):
+    """The engine cannot take this language; the message says why."""
+
+
+class Compiled(Protocol):
+    """A compiled language, at the start of a text."""
+
+    mask: NDArray[np.int32]
+    fill: Callable[[], object]
+    commit: Callable[[int], object]
+
+    def question(self, token: int) -> Callable[[], object]:
+        """What answers whether `token` may follow now, with everything prepared."""
+        ...
+
+    def restart(self) -> None:
+        """Go back to the start, and keep every cache."""
+        ...
+
+
+class Engine(Protocol):
+    name: str
+    version: str
+
+    def compile(self, language: Language) -> Compiled:
+        """From the source text to something that can fill masks."""
+        ...
+
+
+def installed(names: list[str], tokens: Tokens) -> list[Engine]:
+    """The engines of these names that are there; the others are skipped with a line that says so."""
+    makers: dict[str, Callable[[Tokens], Engine]] = {
+        "scansion": Scansion,
+        "llguidance": LLGuidance,
+        "xgrammar": XGrammar,
+    }
+    engines: list[Engine] = []
+    for name in names:
+        try:
+            engines.append(makers[name](tokens))
+        except ImportError as error:
+            print(f"{name} is skipped: {error}")
+    return engines
+
+
+def row_for(tokens: Tokens) -> NDArray[np.int32]:
+    return np.zeros((1, tokens.vocabulary.words), np.int32)
+
+
+class Scansion:
+    name = "scansion"
+
+    def __init__(self, tokens: Tokens):
+        self.tokens = tokens
+        self.version = _version("scansion")
+        self.limits = Limits()
+
+    def compile(self, language: Language) -> Compiled:
+        return _Scansion(language.scansion().compile(self.tokens.vocabulary, self.limits), row_for(self.tokens))
+
+
+class _Scansion:
+    def __init__(self, automaton: TokenAutomaton, mask: NDArray[np.int32]):
+        self.automaton = automaton
+        self.mask = mask
+        self.restart()
+
+    def restart(self) -> None:
+        self.matcher = self.automaton.matcher()
+        self.fill = partial(self.matcher.fill_bitmask, self.mask)
+        self.commit = self.matcher.accept_token
+
+    def question(self, token: int) -> Callable[[], object]:
+        return partial(self.automaton.allows, self.matcher.state, token)
+
+
+class LLGuidance:
+    name = "llguidance"
+
+    def __init__(self, tokens: Tokens):
+        import llguidance
+
+        self.tokens = tokens
+        self.version = _version("llguidance")
+        self.api = llguidance
+        wrapper = llguidance.TokenizerWrapper(_AsLLGuidanceWants(tokens))
+        self.tokenizer = llguidance.LLTokenizer(wrapper, eos_token=list(tokens.vocabulary.eos))
+
+    def compile(self, language: Language) -> Compiled:
+        _refuse(self.name, language)
+        source = language.own.get(self.name, language.lark)
+        make = self.api.LLMatcher
+        grammar = make.grammar_from_lark(source) if source else make.grammar_from_regex(language.regex)
+        matcher = make(self.tokenizer, grammar)
+        if matcher.is_error():
+            raise Unsupported(matcher.get_error().splitlines()[0])
+        return _LLGuidance(matcher, row_for(self.tokens))
+
+
+class _AsLLGuidanceWants:
+    """The attributes from which llguidance reads a vocabulary."""
+
+    bos_token_id = None
+
+    def __init__(self, tokens: Tokens):
+        self.eos_token_id = tokens.vocabulary.eos[0]
+        self.tokens = list(tokens.vocabulary.tokens)
+        self.special_token_ids = sorted({*tokens.vocabulary.special, *tokens.vocabulary.eos})
+        self.encode = tokens.encode
+
+    def __call__(self, text: bytes | str) -> list[int]:
+        return self.encode(text)
+
+
+class _LLGuidance:
+    def __init__(self, matcher: Any, mask: NDArray[np.int32]):
+        self.matcher, self.mask = matcher, mask
+        # What llguidance.numpy.fill_next_token_bitmask calls, without its checks.
+        self.fill = partial(matcher.unsafe_compute_mask_ptr, mask.ctypes.data, mask.nbytes)
+        self.commit = matcher.consume_token
+        self.restart = matcher.reset
+
+    def question(self, token: int) -> Callable[[], object]:
+        return partial(self.matcher.validate_tokens, [token])
+
+
+class XGrammar:
+    name = "xgrammar"
+
+    def __init__(self, tokens: Tokens):
+        import torch  # xgrammar imports it; its threads must not take part
+        import xgrammar
+
+        torch.set_num_threads(1)
+        self.tokens, self.api = tokens, xgrammar
+        self.version = _version("xgrammar")
+        vocabulary = tokens.vocabulary
+        outside = {*vocabulary.special, *vocabulary.eos}
+        words = [b"" if i in outside else token for i, token in enumerate(vocabulary.tokens)]  # b"": never text
+        info = xgrammar.TokenizerInfo(words, vocab_size=vocabulary.size, stop_token_ids=list(vocabulary.eos))
+        self.compiler = xgrammar.GrammarCompiler(info, max_threads=1, cache_enabled=False)
+
+    def compile(self, language: Language) -> Compiled:
+        _refuse(self.name, language)
+        source = language.own.get(self.name, language.lark)
+        try:
+            grammar = self.compiler.compile_lark(source) if source else self.compiler.compile_regex(language.regex)
+        except RuntimeError as error:
+            raise Unsupported(str(error).strip().splitlines()[0]) from error
+        return _XGrammar(self.api.GrammarMatcher(grammar), row_for(self.tokens))
+
+
+class _XGrammar:
+    def __init__(self, matcher: Any, mask: NDArray[np.int32]):
+        self.matcher, self.mask = matcher, mask
+        self.fill = partial(matcher.fill_next_token_bitmask, mask)
+        self.commit = matcher.accept_token
+        self.restart = matcher.reset
+
+    def question(self, token: int) -> Callable[[], object]:
+        return partial(_accept_and_take_back, self.matcher, token)
+
+
+def _accept_and_take_back(matcher: Any, token: int) -> bool:
+    """xgrammar has no question about one token; this is what it offers instead."""
+    accepted = bool(matcher.accept_token(token))
+    if accepted:
+        matcher.rollback(1)
+    return accepted
+
+
+def _refuse(engine: str, language: Language) -> None:
+    if engine in language.unsupported:
+        raise Unsupported(language.unsupported[engine])
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "from source"

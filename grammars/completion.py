@@ -1,0 +1,88 @@
+"""Completion: what follows from a network, and need not be written down with it.
+
+The front half of lowering decides which states there are. From them follows which of them can finish, which rules may
+be empty, how left recursion groups the rules, and which bytes nothing tells apart. Both the compiler and the reader of
+saved programs end here, so a saved file cannot claim a fact that its network does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grammars.components import components_of
+from grammars.errors import UnsatisfiableGrammar
+from grammars.kernels.analysis import corner_calls, prune, solve
+from grammars.lengths import shortest_copies, shortest_lexemes
+from grammars.lexemes import byte_classes
+from grammars.program import COMPONENT, LOW, MEMBER, NOT_A_LOOP, SHORTEST, START, Program
+
+Array = NDArray[np.int64]
+
+
+class Network(NamedTuple):
+    """The part of a `Program` that the rest follows from."""
+
+    ops: Array
+    targets: Array
+    rules: Array  # only the columns START, LOW and HIGH matter
+    row_edge: Array
+    row_accepts: Array
+    edges: Array
+
+
+def completed(network: Network, partitions: Sequence[tuple[int, ...]]) -> Program:
+    """The program of a network; `partitions` are the byte classes of its lazy lexemes.
+
+    What can never finish is cut off. Raises `UnsatisfiableGrammar` if nothing is left.
+    """
+    ops, targets, rules = network.ops.copy(), network.targets.copy(), network.rules.copy()
+    productive, nullable = np.zeros(len(ops), np.int64), np.zeros(len(ops), np.int64)
+    solve(ops, targets, rules, productive, nullable)
+    if not productive[rules[0, START]]:
+        raise UnsatisfiableGrammar(
+            "the language is empty: no string satisfies the grammar",
+            hint="look for a rule that can never end, contradictory intersections or an empty character class",
+        )
+    prune(ops, targets, rules, productive)
+    _let_empty_copies_count(rules, nullable)
+    components, members, corners = _group(ops, targets, rules)
+    rules[:, SHORTEST] = shortest_copies(ops, targets, rules, shortest_lexemes(*network[3:]))
+    byte_class, class_byte = byte_classes(network.edges, list(partitions))
+    lexemes = (network.row_edge, network.row_accepts, network.edges, byte_class, class_byte)
+    return Program(ops, targets, rules, components, members, corners, *lexemes)
+
+
+def _let_empty_copies_count(rules: Array, nullable: Array) -> None:
+    """A body that may be empty reaches any lower bound for free: X{3,5} is X{0,5} then."""
+    loops = (rules[:, LOW] != NOT_A_LOOP) & (nullable[rules[:, START]] != 0)
+    rules[loops, LOW] = 0
+
+
+def _group(ops: Array, targets: Array, rules: Array) -> tuple[Array, Array, Array]:
+    """Group rules into components of mutual left recursion; fills COMPONENT and MEMBER of `rules`."""
+    seen, stack = np.zeros(len(ops), np.int64), np.empty(len(ops) + 1, np.int64)
+    found = np.empty((len(ops), 2), np.int64)
+    calls: list[list[tuple[int, int]]] = []
+    for rule in range(len(rules)):
+        n = int(corner_calls(ops, targets, rules, rule, seen, stack, found))
+        calls.append([(int(a), int(b)) for a, b in found[:n].tolist()])
+    groups = components_of([sorted({callee for callee, _ in c}) for c in calls])
+    for number, group in enumerate(groups):
+        for member, rule in enumerate(group):
+            rules[rule, COMPONENT], rules[rule, MEMBER] = number, member
+    corners: list[tuple[int, int, int]] = []
+    bounds: list[tuple[int, int]] = [(0, 0)]
+    members = 0
+    for number, group in enumerate(groups):
+        for rule in group:
+            for callee, state in calls[rule]:
+                if rules[callee, COMPONENT] == number:
+                    corners.append((int(rules[callee, MEMBER]), state, int(rules[rule, MEMBER])))
+        members += len(group)
+        bounds.append((members, len(corners)))
+    flat = [rule for group in groups for rule in group]
+    return np.array(bounds, np.int64), np.array(flat, np.int64), np.array(corners, np.int64).reshape(-1, 3)

@@ -1,0 +1,248 @@
+"""Sets of decimals as automata over digits: comparisons, multiples and lists of values in any boolean combination.
+
+A number is read from the left: sign, digits, point, digits, and maybe a zero exponent. Every atom of the term follows it with a
+small state of its own, and a state of the automaton is the tuple of them:
+
+* A bound c compares the digits read with those of |c|: how many digits were read and how the comparison stands. As numbers have no
+  leading zeros, the count decides at the point which of the two is longer.
+* A multiple of m = M / 10^s keeps the digits read, as a number modulo M, up to the s-th place; from there on digits must be zero.
+
+Whether the number is in the set is decided from the tuple by the term. Equivalent states are merged (Moore), dead ones dropped,
+and each state that is left becomes a rule that reads one character and calls the next: calls in last place cost no stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from decimal import Decimal
+from typing import Any
+
+from grammars.expression import EPSILON, Call, Node, byte_set, choice, sequence
+from grammars.limits import Budget
+from grammars.schema.number_sets import Among, Below, MultipleOf
+from grammars.schema.terms import Term, atoms_of, fold
+
+_START, _SIGN, _ZERO, _WHOLE, _POINT, _FRACTION, _E, _E_SIGN, _E_ZERO = range(9)
+_NUMBERS = (_ZERO, _WHOLE, _FRACTION, _E_ZERO)
+_CHARACTERS = "0123456789-+.eE"
+
+State = tuple[int, bool, tuple[Any, ...]]
+
+
+def digit_rules(term: Term, exponents: bool, budget: Budget) -> tuple[str, dict[str, Node]]:
+    """Rules for the decimals of the term and the name of the first; no rules and an empty name if there are none."""
+    automaton = _Automaton(term, exponents)
+    states: list[State] = [automaton.start]
+    numbers = {automaton.start: 0}
+    rows: list[list[int]] = []
+    while len(rows) < len(states):
+        budget.charge(1 + len(automaton.trackers) // 4)
+        state = states[len(rows)]
+        row: list[int] = []
+        for character in _CHARACTERS:
+            target = automaton.step(state, character)
+            if target is not None and target not in numbers:
+                numbers[target] = len(states)
+                states.append(target)
+            row.append(-1 if target is None else numbers[target])
+        rows.append(row)
+    return _written(rows, [automaton.accepts(state) for state in states], term)
+
+
+def _written(rows: list[list[int]], accepting: list[bool], term: Term) -> tuple[str, dict[str, Node]]:
+    alive = _alive(rows, accepting)
+    if 0 not in alive:
+        return "", {}
+    block = _merged([[t if t in alive else -1 for t in row] for row in rows], accepting)
+    name = f"number {term.key.hex()}"
+    rules: dict[str, Node] = {}
+    for state in sorted(alive):
+        rule = f"{name} {block[state]}"
+        if rule not in rules:
+            rules[rule] = _rule(rows[state], alive, block, accepting[state], name)
+    return f"{name} {block[0]}", rules
+
+
+def _rule(row: list[int], alive: set[int], block: list[int], accepts: bool, name: str) -> Node:
+    by_target: dict[int, list[int]] = {}
+    for character, target in zip(_CHARACTERS, row, strict=True):
+        if target in alive:
+            by_target.setdefault(block[target], []).append(ord(character))
+    options: list[Node] = [
+        sequence([byte_set(characters), Call(f"{name} {target}")]) for target, characters in by_target.items()
+    ]
+    return choice([*options, EPSILON] if accepts else options)
+
+
+def _alive(rows: list[list[int]], accepting: list[bool]) -> set[int]:
+    before: list[list[int]] = [[] for _ in rows]
+    for state, row in enumerate(rows):
+        for target in row:
+            if target >= 0:
+                before[target].append(state)
+    alive = {state for state, accepts in enumerate(accepting) if accepts}
+    stack = list(alive)
+    while stack:
+        for state in before[stack.pop()]:
+            if state not in alive:
+                alive.add(state)
+                stack.append(state)
+    return alive
+
+
+def _merged(rows: list[list[int]], accepting: list[bool]) -> list[int]:
+    """The number of each state's class of equivalent states."""
+    block = [int(accepts) for accepts in accepting]
+    count = len(set(block))
+    while True:
+        classes: dict[tuple[int, ...], int] = {}
+        block = [
+            classes.setdefault((block[state], *(-1 if t < 0 else block[t] for t in row)), len(classes))
+            for state, row in enumerate(rows)
+        ]
+        if len(classes) == count:
+            return block
+        count = len(classes)
+
+
+class _Automaton:
+    """The product of the atoms' automata with the grammar of decimals."""
+
+    def __init__(self, term: Term, exponents: bool):
+        self._term = term
+        self._exponents = exponents
+        self._parts = [(part, _trackers(part)) for part in atoms_of(term)]
+        self.trackers = [tracker for _, trackers in self._parts for tracker in trackers]
+        self.start: State = (_START, False, tuple(tracker.start for tracker in self.trackers))
+
+    def step(self, state: State, character: str) -> State | None:
+        phase, negative, inner = state
+        target = _phase_after(phase, character)
+        if target is None or (target >= _E and not self._exponents):
+            return None
+        if target == _SIGN:
+            return target, True, inner
+        if target in (_ZERO, _WHOLE, _FRACTION):
+            digit, place = int(character), target == _FRACTION
+            inner = tuple(t.digit(s, digit, place) for t, s in zip(self.trackers, inner, strict=True))
+        elif target in (_POINT, _E):
+            inner = self._after_whole(phase, inner)
+        return target, negative, inner
+
+    def _after_whole(self, phase: int, inner: tuple[Any, ...]) -> tuple[Any, ...]:
+        if phase not in (_ZERO, _WHOLE):
+            return inner
+        return tuple(tracker.point(s) for tracker, s in zip(self.trackers, inner, strict=True))
+
+    def accepts(self, state: State) -> bool:
+        phase, negative, inner = state
+        if phase not in _NUMBERS:
+            return False
+        inner = self._after_whole(phase, inner)
+        ends = iter([tracker.end(s) for tracker, s in zip(self.trackers, inner, strict=True)])
+        decided: dict[Any, bool] = {}
+        for part, trackers in self._parts:
+            decided[part] = _decide(part, [next(ends) for _ in trackers], negative, phase in (_ZERO, _WHOLE))
+        return fold(self._term, lambda part: decided[part], all, any, lambda inner: not inner)
+
+
+def _trackers(part: Any) -> list[_Comparison | _Residue]:
+    if isinstance(part, Among):
+        return [_Comparison(abs(value)) for value in sorted(part.values)]
+    if isinstance(part, Below):
+        return [_Comparison(abs(part.bound))]
+    return [_Residue(part.step)] if isinstance(part, MultipleOf) else []
+
+
+def _decide(part: Any, ends: list[int], negative: bool, whole: bool) -> bool:
+    """Whether the number that was read is in an atom's set, from how its trackers ended."""
+    if isinstance(part, Among):
+        return any(_sign(value, end, negative) == 0 for value, end in zip(sorted(part.values), ends, strict=True))
+    if isinstance(part, Below):
+        sign = _sign(part.bound, ends[0], negative)
+        return sign < 0 or (part.included and sign == 0)
+    return ends[0] == 0 if isinstance(part, MultipleOf) else whole
+
+
+def _sign(bound: Decimal, magnitudes: int, negative: bool) -> int:
+    """How a number compares with a bound, given how their magnitudes do."""
+    if bound == 0:
+        return -magnitudes if negative else magnitudes
+    if negative != (bound < 0):
+        return -1 if negative else 1
+    return -magnitudes if negative else magnitudes
+
+
+def _phase_after(phase: int, character: str) -> int | None:
+    if character.isdigit():
+        if phase in (_START, _SIGN):
+            return _ZERO if character == "0" else _WHOLE
+        if phase in (_WHOLE, _FRACTION):
+            return phase
+        if phase == _POINT:
+            return _FRACTION
+        return _E_ZERO if phase >= _E and character == "0" else None
+    if character == "-" and phase == _START:
+        return _SIGN
+    if character == "." and phase in (_ZERO, _WHOLE):
+        return _POINT
+    if character in "eE" and phase in (_ZERO, _WHOLE, _FRACTION):
+        return _E
+    return _E_SIGN if character in "+-" and phase == _E else None
+
+
+class _Comparison:
+    """How the digits read compare with those of a bound: -1, 0 or 1 at the end."""
+
+    def __init__(self, magnitude: Decimal):
+        whole, _, places = format(magnitude, "f").partition(".")
+        self.whole, self.places = whole, places.rstrip("0")
+        self.start: Hashable = (0, 0)
+
+    def digit(self, state: Any, digit: int, place: bool) -> Hashable:
+        count, sign = state
+        reference = self.places if place else self.whole
+        if place and sign:
+            return state
+        if sign == 0 and count < len(reference):
+            sign = (digit > int(reference[count])) - (digit < int(reference[count]))
+        elif sign == 0 and place and digit:
+            sign = 1
+        if place:
+            return (0, sign) if sign else (min(count + 1, len(reference)), 0)
+        return (min(count + 1, len(reference) + 1), sign)
+
+    def point(self, state: Any) -> Hashable:
+        count, sign = state
+        if count != len(self.whole):
+            sign = 1 if count > len(self.whole) else -1
+        return (0, sign)
+
+    def end(self, state: Any) -> int:
+        count, sign = state
+        return sign if sign else -1 if count < len(self.places) else 0
+
+
+class _Residue:
+    """The digits read modulo M, where the step is M / 10^s; 0 at the end if the number is a multiple."""
+
+    def __init__(self, step: Decimal):
+        whole, _, places = format(step, "f").partition(".")
+        places = places.rstrip("0")
+        self.modulus, self.scale = int(whole + places), len(places)
+        self.start: Hashable = (0, 0)
+
+    def digit(self, state: Any, digit: int, place: bool) -> Hashable:
+        count, residue = state
+        if not place:
+            return (0, (residue * 10 + digit) % self.modulus)
+        if residue < 0 or count >= self.scale:
+            return (self.scale, -1 if digit else residue)
+        return (count + 1, (residue * 10 + digit) % self.modulus)
+
+    def point(self, state: Any) -> Hashable:
+        return state
+
+    def end(self, state: Any) -> int:
+        count, residue = state
+        return residue if residue < 0 else residue * 10 ** (self.scale - count) % self.modulus

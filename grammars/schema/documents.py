@@ -1,0 +1,289 @@
+"""Where a sub-schema stands, and what its references mean.
+
+A place is a sub-schema with the resource around it (the schema whose `$id` gives the base URI), the draft that the resource follows
+and, where `$dynamicRef` needs it, the resources entered on the way. References are looked up in the document, then in the
+registry, then among the standard's own meta-schemas; nothing is ever fetched. Identifiers are indexed when the first
+reference asks for one that is no plain pointer.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from urllib.parse import unquote, urldefrag, urljoin
+
+from grammars.errors import GrammarSyntaxError, UnsupportedFeature
+from grammars.limits import Limits
+from grammars.schema.options import DRAFTS
+from grammars.schema.reading import checked
+
+_ONE = ("additionalItems", "additionalProperties", "contains", "contentSchema", "else", "if", "items", "not", "propertyNames",
+        "then", "unevaluatedItems", "unevaluatedProperties")  # fmt: skip
+_LIST = ("allOf", "anyOf", "oneOf", "items", "prefixItems")
+_MAP = ("$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resource:
+    """A schema with a URI of its own; `loose` if nobody said which draft it follows."""
+
+    uri: str
+    root: Any
+    draft: int
+    loose: bool
+    pointer: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """A sub-schema and all that its meaning depends on."""
+
+    schema: Any
+    resource: Resource
+    pointer: str
+    scope: tuple[Resource, ...]
+
+    @property
+    def draft(self) -> int:
+        return self.resource.draft
+
+    @property
+    def location(self) -> str:
+        return f"{self.resource.uri}#{self.pointer}"
+
+
+def escaped(token: str | int) -> str:
+    """One step of a JSON pointer."""
+    return str(token).replace("~", "~0").replace("/", "~1")
+
+
+class Documents:
+    """The schemas that references may reach."""
+
+    def __init__(self, schema: Any, draft: int | None, registry: Mapping[str, Any], limits: Limits):
+        self._draft = draft
+        self._registry = registry
+        self._limits = limits
+        self._resources: dict[str, Resource] = {}
+        self._anchors: dict[tuple[str, str], Place] = {}
+        self._dynamic: set[tuple[str, str]] = set()
+        self._recursive: set[str] = set()
+        self._indexed: set[int] = set()
+        self._starts: dict[int, Resource] = {}
+        self._base = Resource("", schema, *self._draft_of(schema, None), "")
+        self.root = self._enter(Place(schema, self._base, "", ()))
+        self._known("", self.root.resource)
+        self.has_dynamic = _mentions(schema, ("$dynamicRef", "$recursiveRef")) or any(
+            _mentions(other, ("$dynamicRef", "$recursiveRef")) for other in registry.values()
+        )
+
+    def child(self, place: Place, *steps: str | int) -> Place:
+        """The sub-schema some steps below a place."""
+        value = place.schema
+        for step in steps:
+            value = value[step]
+        pointer = place.pointer + "".join("/" + escaped(step) for step in steps)
+        return self._enter(Place(value, place.resource, pointer, place.scope))
+
+    def follow(self, place: Place, reference: Any, keyword: str = "$ref") -> Place:
+        """The place a `$ref` speaks of."""
+        if not isinstance(reference, str):
+            raise GrammarSyntaxError(f"{keyword} at {place.location} must be a string")
+        uri, fragment = urldefrag(_joined(place.resource.uri, reference))
+        found = self._resolve(place, uri, unquote(fragment), reference)
+        scope = place.scope
+        if self.has_dynamic and (not scope or scope[-1] is not found.resource):
+            scope = (*scope, found.resource) if found.resource not in scope else scope
+        return Place(found.schema, found.resource, found.pointer, scope)
+
+    def follow_dynamic(self, place: Place, reference: str) -> Place:
+        """The place a `$dynamicRef` speaks of: the outermost resource that has such a dynamic anchor decides."""
+        first = self.follow(place, reference, "$dynamicRef")
+        anchor = urldefrag(reference)[1]
+        if (first.resource.uri, anchor) not in self._dynamic or anchor.startswith("/"):
+            return first
+        for resource in place.scope:
+            self._index(resource)
+            if (resource.uri, anchor) in self._dynamic:
+                return self.follow(place, f"{resource.uri}#{anchor}", "$dynamicRef")
+        return first
+
+    def follow_recursive(self, place: Place, reference: str) -> Place:
+        """The place a `$recursiveRef` of draft 2019-09 speaks of."""
+        first = self.follow(place, reference, "$recursiveRef")
+        root = first.resource.root
+        if isinstance(root, dict) and root.get("$recursiveAnchor") is True:
+            for resource in place.scope:
+                if isinstance(resource.root, dict) and resource.root.get("$recursiveAnchor") is True:
+                    return self.follow(place, resource.uri + "#", "$recursiveRef")
+        return first
+
+    # -- resources ------------------------------------------------------------------------------------------------
+
+    def _enter(self, place: Place) -> Place:
+        """The place with the resource that begins there, if one does."""
+        resource = self._beginning(place.schema, place.resource, place.pointer)
+        if resource is place.resource:
+            if place.scope or not place.pointer == "":
+                return place
+            return Place(place.schema, resource, place.pointer, (resource,))
+        scope = (*place.scope, resource) if resource not in place.scope else place.scope
+        return Place(place.schema, resource, "", scope)
+
+    def _beginning(self, schema: Any, around: Resource, pointer: str) -> Resource:
+        if not isinstance(schema, dict) or (schema is around.root and around.uri):
+            return around
+        identifier = schema.get("id" if around.draft == 4 else "$id")
+        if around.loose and identifier is None and isinstance(schema.get("id"), str) and schema is around.root:
+            identifier = schema["id"]
+        if not isinstance(identifier, str) or identifier.startswith("#"):
+            return around
+        if around.draft <= 7 and "$ref" in schema:
+            return around
+        known = self._starts.get(id(schema))
+        if known is None:
+            uri = urldefrag(_joined(around.uri, identifier))[0]
+            draft, loose = self._draft_of(schema, around)
+            known = Resource(uri, schema, draft, loose, around.pointer + pointer)
+            self._starts[id(schema)] = known
+            self._known(uri, known)
+        return known
+
+    def _known(self, uri: str, resource: Resource) -> None:
+        self._resources.setdefault(uri, resource)
+
+    def _draft_of(self, schema: Any, around: Resource | None) -> tuple[int, bool]:
+        named: Any = schema.get("$schema") if isinstance(schema, dict) else None
+        if self._draft is not None and (around is None or not isinstance(named, str)):
+            return (self._draft, False) if not isinstance(named, str) or around is None else (self._draft, False)
+        if isinstance(named, str):
+            for name, draft in DRAFTS.items():
+                if f"draft-0{name}/" in named or f"draft/{name}/" in named:
+                    return draft, False
+        return (2020, True) if around is None else (around.draft, around.loose)
+
+    # -- references -----------------------------------------------------------------------------------------------
+
+    def _resolve(self, place: Place, uri: str, fragment: str, reference: str) -> Place:
+        resource = place.resource if uri == place.resource.uri else self._resource(uri)
+        if resource is None:
+            raise UnsupportedFeature(
+                f"$ref {reference!r} at {place.location} leaves the document",
+                hint="pass the schema it names in SchemaOptions(registry={uri: schema}); nothing is ever fetched",
+            )
+        if fragment and not fragment.startswith("/"):
+            self._index(resource)
+            anchor = self._anchors.get((resource.uri, fragment))
+            if anchor is None:
+                raise GrammarSyntaxError(f"$ref {reference!r} at {place.location}: there is no such anchor")
+            return anchor
+        here = Place(resource.root, resource, "", ())
+        for token in fragment.split("/")[1:]:
+            here = self._step(here, token.replace("~1", "/").replace("~0", "~"), reference, place)
+        return here
+
+    def _step(self, here: Place, token: str, reference: str, place: Place) -> Place:
+        value = here.schema
+        if isinstance(value, dict) and token in value:
+            return self.child(here, token)
+        if isinstance(value, list) and token.isdecimal() and int(token) < len(value):
+            return self.child(here, int(token))
+        raise GrammarSyntaxError(f"$ref {reference!r} at {place.location} points nowhere")
+
+    def _resource(self, uri: str) -> Resource | None:
+        if uri not in self._resources:
+            self._index(self.root.resource)
+            self._index(self._base)
+        if uri not in self._resources:
+            self._load_registry(uri)
+        return self._resources.get(uri)
+
+    def _load_registry(self, uri: str) -> None:
+        for name in (uri, uri + "#"):
+            if name in self._registry:
+                self._load(uri, checked(self._registry[name], self._limits))
+                return
+        for name, schema in self._registry.items():
+            if isinstance(schema, dict) and urldefrag(name)[0] not in self._resources:
+                self._load(urldefrag(name)[0], checked(schema, self._limits))
+        if uri not in self._resources and uri in _metaschemas():
+            self._load(uri, checked(_metaschemas()[uri], self._limits))
+
+    def _load(self, uri: str, schema: Any) -> None:
+        draft, loose = self._draft_of(schema, self._base)
+        resource = Resource(uri, schema, draft, loose, "")
+        entered = self._beginning(schema, resource, "")
+        self._known(uri, entered)
+        self._index(entered)
+
+    def _index(self, resource: Resource) -> None:
+        """Note all identifiers and anchors below a resource, once."""
+        if id(resource.root) in self._indexed:
+            return
+        self._indexed.add(id(resource.root))
+        stack = [Place(resource.root, resource, "", ())]
+        while stack:
+            place = stack.pop()
+            if isinstance(place.schema, dict):
+                self._indexed.add(id(place.schema))
+                self._note_anchors(place)
+                stack.extend(self.child(place, *steps) for steps in _below(place.schema))
+
+    def _note_anchors(self, place: Place) -> None:
+        uri = place.resource.uri
+        for keyword in ("$anchor", "$dynamicAnchor"):
+            name = place.schema.get(keyword)
+            if isinstance(name, str) and place.draft >= 2019:
+                self._anchors[uri, name] = place
+                if keyword == "$dynamicAnchor":
+                    self._dynamic.add((uri, name))
+        name = place.schema.get("id" if place.draft == 4 else "$id")
+        if place.draft <= 7 and isinstance(name, str) and "#" in name and "$ref" not in place.schema:
+            base, fragment = urldefrag(name)
+            self._anchors[urljoin(uri, base) if base else uri, fragment] = place
+
+
+def _below(schema: dict[str, Any]) -> Iterator[tuple[str | int, ...]]:
+    for keyword in _ONE:
+        if isinstance(schema.get(keyword), dict):
+            yield (keyword,)
+    for keyword in _LIST:
+        value = schema.get(keyword)
+        if isinstance(value, list):
+            yield from ((keyword, index) for index, item in enumerate(value) if isinstance(item, dict))
+    for keyword in _MAP:
+        value = schema.get(keyword)
+        if isinstance(value, dict):
+            yield from ((keyword, name) for name, item in value.items() if isinstance(item, dict))
+
+
+def _joined(base: str, reference: str) -> str:
+    if reference.startswith("#"):
+        return base + reference
+    return urljoin(base, reference)
+
+
+def _mentions(schema: Any, keywords: tuple[str, ...]) -> bool:
+    stack = [schema]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict):
+            if any(keyword in value for keyword in keywords):
+                return True
+            stack.extend(value.values())
+        elif isinstance(value, list):
+            stack.extend(value)
+    return False
+
+
+@cache
+def _metaschemas() -> Mapping[str, Any]:
+    """The standard's own schemas, if the package that carries them is installed."""
+    if importlib.util.find_spec("jsonschema_specifications") is None:
+        return {}
+    registry = importlib.import_module("jsonschema_specifications").REGISTRY
+    return {str(uri).rstrip("#"): registry[uri].contents for uri in registry}

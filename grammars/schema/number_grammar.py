@@ -1,0 +1,96 @@
+"""The grammars of sets of numbers.
+
+A set (`number_sets`) becomes a grammar in one of four ways, the first that applies:
+
+| the set | its grammar |
+|---|---|
+| all numbers | the grammar of RFC 8259 |
+| finitely many values | their spellings |
+| decided by the sign alone | a sign and digits, with exponents |
+| anything else | an automaton over digits (`digit_automaton`), exact for any boolean combination |
+
+`1`, `1.0`, `1.00e0` and `1E-00` are one value. An exponent that is not zero moves the point by a number that is read after the
+digits: with bounds other than zero no grammar can follow it, so there only zero exponents are admitted. `-0` is zero.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from grammars.expression import EPSILON, NOTHING, Call, Node, byte_set, choice, optional, repeat, sequence, text
+from grammars.limits import Budget
+from grammars.schema.digit_automaton import digit_rules
+from grammars.schema.number_sets import INTEGER, Among, Below, MultipleOf, holds, values_of
+from grammars.schema.terms import TRUE, Term, atoms_of
+
+_DIGIT = byte_set(b"0123456789")
+_DIGITS = repeat(_DIGIT, 1)
+_NONZERO = byte_set(b"123456789")
+_E = byte_set(b"eE")
+_SIGN = optional(byte_set(b"+-"))
+_ZERO_EXPONENT = sequence([_E, _SIGN, repeat(text("0"), 1)])
+_EXPONENT = sequence([_E, _SIGN, _DIGITS])
+_WHOLE_EXPONENT = choice([sequence([_E, optional(text("+")), _DIGITS]), _ZERO_EXPONENT])
+_ZEROS = sequence([text("."), repeat(text("0"), 1)])
+_FRACTION = sequence([text("."), _DIGITS])
+_POSITIVE_FRACTION = sequence([text("."), repeat(text("0")), _NONZERO, repeat(_DIGIT)])
+_POSITIVE_WHOLE = sequence([_NONZERO, repeat(_DIGIT)])
+
+
+def number_grammar(term: Term, exponents: bool, budget: Budget) -> tuple[Node, dict[str, Node], str]:
+    """A grammar for the spellings of the numbers of a set: its start, its rules, and by what means it is made."""
+    exponent = _EXPONENT if exponents else NOTHING
+    if term == TRUE:
+        magnitude = sequence([choice([text("0"), _POSITIVE_WHOLE]), optional(_FRACTION), _maybe(exponent)])
+        return sequence([optional(text("-")), magnitude]), {}, "the grammar of numbers"
+    values = values_of(term)
+    if values is not None:
+        return choice(_spelled(value, exponents) for value in sorted(values)), {}, "a list of numbers"
+    if _only_signs_matter(term):
+        return _by_sign(term, exponents), {}, "the sign of a number"
+    start, rules = digit_rules(term, exponents, budget)
+    return (Call(start) if start else NOTHING), rules, "a digit automaton"
+
+
+def _maybe(exponent: Node) -> Node:
+    return EPSILON if exponent == NOTHING else optional(exponent)
+
+
+def _spelled(value: Decimal, exponents: bool) -> Node:
+    zero_exponent = optional(_ZERO_EXPONENT) if exponents else EPSILON
+    digits = format(abs(value), "f")
+    digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
+    more = repeat(text("0")) if "." in digits else optional(_ZEROS)
+    sign = optional(text("-")) if value == 0 else text("-" if value < 0 else "")
+    return sequence([sign, text(digits), more, zero_exponent])
+
+
+def _only_signs_matter(term: Term) -> bool:
+    return all(
+        (isinstance(part, Below) and part.bound == 0)
+        or (isinstance(part, Among) and part.values == {Decimal(0)})
+        or (isinstance(part, MultipleOf) and term.op in ("is", "and") and part.step == 1)
+        for part in atoms_of(term)
+    ) and not _integer_is_inside(term)
+
+
+def _integer_is_inside(term: Term) -> bool:
+    """Whether being an integer is asked for anywhere but at the top of a conjunction."""
+    inner = [p for p in term.parts if p != INTEGER] if term.op == "and" else [] if term == INTEGER else [term]
+    return any(isinstance(part, MultipleOf) for p in inner for part in atoms_of(p))
+
+
+def _by_sign(term: Term, exponents: bool) -> Node:
+    whole = term == INTEGER or (term.op == "and" and INTEGER in term.parts)
+    zero = sequence([text("0"), optional(_ZEROS), _maybe(_EXPONENT if exponents else NOTHING)])
+    if whole:
+        positive = sequence([_POSITIVE_WHOLE, optional(_ZEROS), _maybe(_WHOLE_EXPONENT if exponents else NOTHING)])
+    else:
+        digits = choice([sequence([_POSITIVE_WHOLE, optional(_FRACTION)]), sequence([text("0"), _POSITIVE_FRACTION])])
+        positive = sequence([digits, _maybe(_EXPONENT if exponents else NOTHING)])
+    options = [
+        sequence([optional(text("-")), zero]) if holds(term, Decimal(0)) else NOTHING,
+        positive if holds(term, Decimal(1)) else NOTHING,
+        sequence([text("-"), positive]) if holds(term, Decimal(-1)) else NOTHING,
+    ]
+    return choice(option for option in options if option != NOTHING)

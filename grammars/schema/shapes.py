@@ -1,0 +1,161 @@
+"""Shapes: the normal form of a schema, a set of values for each JSON type.
+
+Sets of numbers and strings are closed under boolean operations as they are (`terms`); sets of arrays and objects are unions of
+conjunctions. What stands inside an array or object remains a term over sub-schemas, so a normal form is as deep as the schema is
+*at one place*, and recursion through references never unfolds. Products of unions are pruned where two constraints on one
+required key, or on one item, exclude each other: that is what keeps `oneOf` with a discriminator as large as it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from grammars.limits import Budget
+from grammars.schema import arrays, objects
+from grammars.schema.arrays import ANY_ARRAY, ArraySet
+from grammars.schema.objects import ANY_OBJECT, ObjectSet
+from grammars.schema.terms import FALSE, TRUE, Term, conj, disj, neg
+
+_CONSTANTS = frozenset({"null", "true", "false"})
+
+Task = Generator[Any, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The values of a schema, type by type."""
+
+    constants: frozenset[str] = frozenset()
+    number: Term = FALSE
+    string: Term = FALSE
+    arrays: tuple[ArraySet, ...] = ()
+    objects: tuple[ObjectSet, ...] = ()
+
+
+NO_VALUE = Shape()
+ANY_VALUE = Shape(_CONSTANTS, TRUE, TRUE, (ANY_ARRAY,), (ANY_OBJECT,))
+
+
+def union(shapes: Iterable[Shape]) -> Shape:
+    """The values of any of the shapes."""
+    all_shapes = list(shapes)
+    return Shape(
+        frozenset[str]().union(*(shape.constants for shape in all_shapes)),
+        disj(shape.number for shape in all_shapes),
+        disj(shape.string for shape in all_shapes),
+        _joined([part for shape in all_shapes for part in shape.arrays], ANY_ARRAY, lambda part: part.seen == 0),
+        _joined([part for shape in all_shapes for part in shape.objects], ANY_OBJECT, lambda part: part.seen == FALSE),
+    )
+
+
+def _joined(parts: list[Any], whole: Any, plain: Callable[[Any], bool]) -> tuple[Any, ...]:
+    if whole in parts and all(plain(part) for part in parts):
+        return (whole,)
+    return tuple(dict.fromkeys(parts))
+
+
+class Algebra:
+    """Intersection and complement of shapes; `is_empty` decides terms over sub-schemas, as a task of the trampoline."""
+
+    def __init__(self, budget: Budget, is_empty: Callable[[Term], Task]):
+        self._budget = budget
+        self._is_empty = is_empty
+
+    def both(self, left: Shape, right: Shape) -> Task:
+        """The values of both shapes."""
+        if left == ANY_VALUE or right == ANY_VALUE:
+            return right if left == ANY_VALUE else left
+        return Shape(
+            left.constants & right.constants,
+            conj([left.number, right.number]),
+            conj([left.string, right.string]),
+            (yield self._products(left.arrays, right.arrays, self._meet_arrays)),
+            (yield self._products(left.objects, right.objects, self._meet_objects)),
+        )
+
+    def outside(self, shape: Shape) -> Task:
+        """All other values."""
+        all_arrays: tuple[ArraySet, ...] = (ANY_ARRAY,)
+        for part in shape.arrays:
+            all_arrays = yield self._products(all_arrays, tuple(_outside_array(part)), self._meet_arrays)
+        all_objects: tuple[ObjectSet, ...] = (ANY_OBJECT,)
+        for part in shape.objects:
+            all_objects = yield self._products(all_objects, tuple(_outside_object(part)), self._meet_objects)
+        return Shape(_CONSTANTS - shape.constants, neg(shape.number), neg(shape.string), all_arrays, all_objects)
+
+    def exactly_one(self, shapes: list[Shape]) -> Task:
+        """The values of one of the shapes and of no other."""
+        found: list[Shape] = []
+        for index, shape in enumerate(shapes):
+            others = shapes[:index] + shapes[index + 1 :]
+            found.append((yield self._minus(shape, others)))
+        return union(found)
+
+    def _minus(self, shape: Shape, others: list[Shape]) -> Task:
+        self._budget.charge(len(others))
+        number = FALSE if shape.number == FALSE else conj([shape.number, *(neg(other.number) for other in others)])
+        string = FALSE if shape.string == FALSE else conj([shape.string, *(neg(other.string) for other in others)])
+        rest_arrays: list[ArraySet] = []
+        for part in shape.arrays:
+            taken = [(a, tuple(_outside_array(a))) for other in others for a in other.arrays]
+            rest_arrays.extend((yield self._remainder(part, taken, self._meet_arrays)))
+        rest_objects: list[ObjectSet] = []
+        for part in shape.objects:
+            taken_objects = [(o, tuple(_outside_object(o))) for other in others for o in other.objects]
+            rest_objects.extend((yield self._remainder(part, taken_objects, self._meet_objects)))
+        constants = shape.constants.difference(*(other.constants for other in others))
+        return Shape(constants, number, string, tuple(rest_arrays), tuple(rest_objects))
+
+    def _remainder(self, part: Any, taken: list[tuple[Any, tuple[Any, ...]]], meet: Callable[[Any, Any], Task]) -> Task:
+        """What is left of a conjunction: those that share nothing with it take nothing away."""
+        rest: tuple[Any, ...] = (part,)
+        for other, beyond in taken:
+            kept: list[Any] = []
+            for piece in rest:
+                self._budget.charge()
+                if (yield meet(piece, other)) is None:
+                    kept.append(piece)
+                else:
+                    kept.extend((yield self._products((piece,), beyond, meet)))
+            rest = tuple(dict.fromkeys(kept))
+        return rest
+
+    def _products(self, left: tuple[Any, ...], right: tuple[Any, ...], meet: Callable[[Any, Any], Task]) -> Task:
+        found: dict[Any, None] = {}
+        for a in left:
+            for b in right:
+                self._budget.charge()
+                product = yield meet(a, b)
+                if product is not None:
+                    found[product] = None
+        return tuple(found)
+
+    def _meet_arrays(self, left: ArraySet, right: ArraySet) -> Task:
+        product = arrays.meet(left, right)
+        if product is None:
+            return None
+        for index in range(min(product.low, max(len(left.prefix), len(right.prefix)) + 1)):
+            if TRUE not in (left.item(index), right.item(index)) and (yield self._is_empty(product.item(index))):
+                return None
+        return product
+
+    def _meet_objects(self, left: ObjectSet, right: ObjectSet) -> Task:
+        product = objects.meet(left, right)
+        if product is None:
+            return None
+        ours, theirs, merged = dict(left.properties), dict(right.properties), dict(product.properties)
+        for name in product.required:
+            both = name in ours and name in theirs and TRUE not in (ours[name], theirs[name])
+            if both and (yield self._is_empty(merged[name])):
+                return None
+        return product
+
+
+def _outside_array(part: ArraySet) -> Iterable[ArraySet]:
+    return (found for found in map(arrays.normal, arrays.outside(part)) if found is not None)
+
+
+def _outside_object(part: ObjectSet) -> Iterable[ObjectSet]:
+    return (found for found in map(objects.normal, objects.outside(part)) if found is not None)

@@ -1,0 +1,247 @@
+"""Sets of strings, and of keys, as terms.
+
+Atoms are lists of strings, bounds on the number of characters, and expressions over characters (patterns and formats). A term
+over them becomes an expression for the bytes between the quotes. The cheap cases are found first: a list that bounds the term
+is filtered value by value, lengths are merged into one counter, and a complement of listed strings, the keys that are not
+declared, is a tree of prefixes. What is left is intersection and complement of automata, which the lowering does lazily.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from grammars.expression import (
+    ANY_TEXT,
+    NOTHING,
+    Chars,
+    Choice,
+    Named,
+    Node,
+    Repeat,
+    Sequence,
+    Text,
+    both,
+    choice,
+    complement,
+    is_boolean,
+    repeat,
+    subexpressions,
+)
+from grammars.limits import Budget
+from grammars.residuals import DEAD, Residuals
+from grammars.schema.spelling import Spelling
+from grammars.schema.terms import FALSE, TRUE, Term, atom, atoms_of, conj, digest, disj, finite, fold
+from grammars.trampoline import run
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One of these strings."""
+
+    values: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """A number of characters within bounds."""
+
+    low: int
+    high: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """A text of the expression, which is over characters, not over their spellings."""
+
+    node: Node
+
+
+def listed(values: Iterable[str]) -> Term:
+    """These strings."""
+    known = frozenset(values)
+    words = (value.encode("utf-8", "surrogatepass") for value in sorted(known))
+    return atom(Listed(known), digest(b"listed", *words)) if known else FALSE
+
+
+def length(low: int, high: int | None) -> Term:
+    """The strings of so many characters."""
+    return atom(Length(low, high), digest(b"length", repr((low, high)).encode()))
+
+
+def matching(node: Node) -> Term:
+    """The strings of an expression over characters."""
+    return TRUE if node == ANY_TEXT else atom(Matching(node), digest(b"matching", node.key))
+
+
+class Strings:
+    """What can be asked of sets of strings; answers are remembered.
+
+    >>> strings = Strings(Spelling(minimal=True), Budget("compile_work", 1000))
+    >>> strings.holds(conj([length(1, 3), matching(ANY_TEXT)]), "four")
+    False
+    """
+
+    def __init__(self, spelling: Spelling, budget: Budget):
+        self.spelling = spelling
+        self._budget = budget
+        self._automata: dict[Node, Residuals] = {}
+        self._nodes: dict[Term, Node] = {}
+        self._empty: dict[Term, bool] = {}
+
+    def holds(self, term: Term, value: str) -> bool:
+        """Whether the string is in the set."""
+        return fold(term, lambda part: self._holds(part, value), all, any, lambda inner: not inner)
+
+    def values_of(self, term: Term) -> frozenset[str] | None:
+        """The strings of a set that a list bounds."""
+        return finite(term, lambda part: part.values if isinstance(part, Listed) else None, self.holds)
+
+    def is_empty(self, term: Term) -> bool:
+        """Whether no string is in the set."""
+        known = self._empty.get(term)
+        if known is None:
+            known = self._empty[term] = self._is_empty(term)
+        return known
+
+    def node(self, term: Term) -> Node:
+        """The spellings of the strings of the set, without quotes."""
+        return run(self._node(term))
+
+    def _holds(self, part: Any, value: str) -> bool:
+        if isinstance(part, Listed):
+            return value in part.values
+        if isinstance(part, Length):
+            return part.low <= len(value) and (part.high is None or len(value) <= part.high)
+        automaton = self._automata.get(part.node)
+        if automaton is None:
+            automaton = self._automata[part.node] = Residuals(part.node, self._budget)
+        state = automaton.start
+        for byte in value.encode("utf-8", "surrogatepass"):
+            if state == DEAD:
+                break
+            self._budget.charge()
+            state = automaton.step(state, byte)
+        return state != DEAD and automaton.accepts(state)
+
+    def _is_empty(self, term: Term) -> bool:
+        values = self.values_of(term)
+        if values is not None:
+            return not values
+        node = self.node(term)
+        if not any(is_boolean(part) for part in subexpressions(node)):
+            return node == NOTHING
+        return Residuals(node, self._budget).start == DEAD
+
+    # -- expressions ----------------------------------------------------------------------------------------------
+
+    def _node(self, term: Term) -> Generator[Any, Any, Node]:
+        if term not in self._nodes:
+            self._budget.charge()
+            self._nodes[term] = yield self._new_node(term)
+        return self._nodes[term]
+
+    def _new_node(self, term: Term) -> Generator[Any, Any, Node]:
+        values = self.values_of(term)
+        if values is not None:
+            return choice(self.spelling.word(value) for value in sorted(values))
+        if term.op == "is":
+            return self._atom_node(term.atom)
+        if term.op == "or":
+            options: list[Node] = []
+            for part in term.parts:
+                options.append((yield self._node(part)))
+            return choice(options)
+        if term.op == "not" and not isinstance(term.parts[0].atom, Listed):
+            return both(self.spelling.any_text, complement((yield self._node(term.parts[0]))))
+        return (yield self._intersection(term.parts if term.op == "and" else (term,)))
+
+    def _atom_node(self, part: Length | Matching) -> Node:
+        if isinstance(part, Length):
+            return repeat(self.spelling.any_char, part.low, part.high)
+        return self.spelling.of(part.node)
+
+    def _intersection(self, parts: tuple[Term, ...]) -> Generator[Any, Any, Node]:
+        banned, low, high, others = _sorted_out(parts)
+        others = [_without(part, banned) for part in others]
+        bounds = length(low, high) if low or high is not None else TRUE
+        rest = conj([bounds, *others])
+        banned = frozenset(value for value in banned if self.holds(rest, value))
+        factors: list[Node] = []
+        for part in others:
+            factors.append((yield self._node(part)))
+        if bounds != TRUE and not _fits(others, low, high):
+            factors.append(self._atom_node(bounds.atom))
+        if banned:
+            factors.append(self.spelling.all_but(sorted(banned)))
+        node = factors[0] if factors else self.spelling.any_text
+        for factor in factors[1:]:
+            node = both(node, factor)
+        return node
+
+
+def _sorted_out(parts: tuple[Term, ...]) -> tuple[frozenset[str], int, int | None, list[Term]]:
+    """The strings listed as excluded, the bounds of the length, and all other parts of a conjunction."""
+    banned: set[str] = set()
+    low, high = 0, None
+    others: list[Term] = []
+    for part in parts:
+        inner = part.parts[0].atom if part.op == "not" else None
+        if isinstance(inner, Listed):
+            banned |= inner.values
+        elif isinstance(part.atom, Length):
+            low = max(low, part.atom.low)
+            high = part.atom.high if high is None else high if part.atom.high is None else min(high, part.atom.high)
+        else:
+            others.append(part)
+    return frozenset(banned), low, high, others
+
+
+def _without(term: Term, banned: frozenset[str]) -> Term:
+    """The term, free of listed options that are excluded anyway."""
+    if term.op != "or" or not banned:
+        return term
+    return disj(listed(part.atom.values - banned) if isinstance(part.atom, Listed) else part for part in term.parts)
+
+
+def _fits(others: list[Term], low: int, high: int | None) -> bool:
+    """Whether one of the expressions keeps the bounds by itself."""
+    for part in others:
+        if isinstance(part.atom, Matching):
+            shortest, longest = run(_lengths(part.atom.node))
+            if shortest >= low and (high is None or (longest is not None and longest <= high)):
+                return True
+    return False
+
+
+Lengths = tuple[int, int | None]
+
+
+def _lengths(node: Node) -> Generator[Any, Any, Lengths]:
+    """Bounds of the number of characters of an expression without calls; they may be wider than the truth."""
+    if isinstance(node, Text):
+        count = len(node.data.decode("utf-8", "replace"))
+        return count, count
+    if isinstance(node, Chars):
+        return 1, 1
+    if not isinstance(node, Sequence | Choice | Repeat | Named):
+        return 0, None
+    inner: list[Lengths] = []
+    for child in node.children():
+        inner.append((yield _lengths(child)))
+    tops = [high for _, high in inner]
+    known = [high for high in tops if high is not None]
+    if isinstance(node, Sequence):
+        return sum(low for low, _ in inner), sum(known) if len(known) == len(tops) else None
+    if isinstance(node, Choice):
+        return min((low for low, _ in inner), default=0), max(known, default=0) if len(known) == len(tops) else None
+    if isinstance(node, Repeat):
+        top = None if node.high is None or tops[0] is None else node.high * tops[0]
+        return node.low * inner[0][0], top
+    return inner[0]
+
+
+def atoms_are_simple(term: Term) -> bool:
+    """Whether a set is written without intersections: by what means it is enforced is told by this."""
+    return term.op == "is" or all(isinstance(part, Listed) for part in atoms_of(term))

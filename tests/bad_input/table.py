@@ -1,0 +1,28 @@
+"""All cases, in the order of their families."""
+
+from __future__ import annotations
+
+from tests.bad_input import (
+    blow_ups,
+    emptiness,
+    encodings,
+    misuse,
+    nesting,
+    recursion,
+    syntax,
+    threads,
+    vocabularies,
+)
+from tests.bad_input.case import Case
+
+CASES: tuple[Case, ...] = (
+    *syntax.CASES,
+    *nesting.CASES,
+    *blow_ups.CASES,
+    *recursion.CASES,
+    *emptiness.CASES,
+    *encodings.CASES,
+    *vocabularies.CASES,
+    *misuse.CASES,
+    *threads.CASES,
+)

@@ -1,0 +1,55 @@
+"""Bad input ends as its family says it must, within two seconds and 256 MiB, also on a small stack."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bad_input.ratchet import read_results, worsened
+from tests.bad_input.table import CASES
+
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is measured as Linux tells it"),
+    pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="the limits are meant for compiled kernels"),
+]
+Results = Mapping[str, Mapping[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def results(repository: Path) -> Results:
+    """What came of every case, each in a process of its own."""
+    command = [sys.executable, "-m", "tests.bad_input", "--json"]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=600)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == len(CASES), done.stderr[-2000:]
+    return {line["name"]: line for line in lines}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.family}-{case.name}")
+def test_bad_input_ends_as_its_family_says(case: Any, results: Results) -> None:
+    result = results[case.name]
+    assert result["outcome"] == case.outcome, result["detail"]
+
+
+def test_nothing_became_worse_than_the_committed_results(results: Results) -> None:
+    committed = read_results()
+    assert set(committed) == {case.name for case in CASES}, "renew results.json: python -m tests.bad_input --write"
+    assert worsened(committed, results) == []
+
+
+def test_names_of_cases_are_unique() -> None:
+    assert len({case.name for case in CASES}) == len(CASES)
+
+
+def test_a_worse_outcome_is_noticed() -> None:
+    committed = {"a": {"outcome": "LimitExceeded", "work": 3}}
+    assert worsened(committed, {"a": {"outcome": "ok", "work": 9}}) == []
+    assert worsened(committed, {"a": {"outcome": "killed by SIGSEGV", "work": 0}}) != []
+    assert worsened(committed, {"a": {"outcome": "LimitExceeded", "work": 4}}) != []
