@@ -102,7 +102,7 @@ def _note(language: Language, seen: Comparison, ours: Bits, theirs: Bits, before
         some = ", ".join(f"{'+' if ours[t] else '-'}{tokens.vocabulary.tokens[t]!r}" for t in different[:4])
         seen.example += f"{reason}: after {before[-20:]!r} {some}; "
     seen.reasons[reason] = seen.reasons.get(reason, 0) + 1
-    if language.regex is not None and reason != CANONICAL:
+    if language.regex is not None and language.has_oracle and reason != CANONICAL:
         _judge(language.regex, seen, ours, different, before, tokens)
 
 

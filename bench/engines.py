@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
 import numpy as np
-from languages import Language
+from languages import BUILT_IN, Language
 from numpy.typing import NDArray
 from vocabularies import Tokens
 
@@ -27,7 +27,7 @@ class Unsupported(Exception):
 class Compiled(Protocol):
     """A compiled language, at the start of a text."""
 
-    mask: NDArray[np.int32]
+    mask: NDArray[np.int32] | NDArray[np.uint32]
     fill: Callable[[], object]
     commit: Callable[[int], object]
 
@@ -78,11 +78,13 @@ class Scansion:
         self.limits = Limits()
 
     def compile(self, language: Language) -> Compiled:
-        return _Scansion(language.scansion().compile(self.tokens.vocabulary, self.limits), row_for(self.tokens))
+        return _Scansion(
+            language.scansion().compile(self.tokens.vocabulary, self.limits), row_for(self.tokens).view(np.uint32)
+        )
 
 
 class _Scansion:
-    def __init__(self, automaton: TokenAutomaton, mask: NDArray[np.int32]):
+    def __init__(self, automaton: TokenAutomaton, mask: NDArray[np.uint32]):
         self.automaton = automaton
         self.mask = mask
         self.restart()
@@ -164,12 +166,17 @@ class XGrammar:
 
     def compile(self, language: Language) -> Compiled:
         _refuse(self.name, language)
-        source = language.own.get(self.name, language.lark)
         try:
-            grammar = self.compiler.compile_lark(source) if source else self.compiler.compile_regex(language.regex)
+            grammar = self._grammar(language)
         except RuntimeError as error:
             raise Unsupported(str(error).strip().splitlines()[0]) from error
         return _XGrammar(self.api.GrammarMatcher(grammar), row_for(self.tokens))
+
+    def _grammar(self, language: Language) -> Any:
+        source = language.own.get(self.name, language.lark)
+        if source == BUILT_IN:
+            return self.compiler.compile_builtin_json_grammar()
+        return self.compiler.compile_lark(source) if source else self.compiler.compile_regex(language.regex)
 
 
 class _XGrammar:

@@ -17,6 +17,7 @@ Whether they are equal is not left to faith: `masks.py` compares every mask of e
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import product
@@ -31,10 +32,14 @@ def around(grammar: str, ignored: str) -> str:
     return f"{first}start: {ignored} {body} {ignored}\n{rest}"
 
 
-KEYWORDS = """
-    False None True and as assert async await break class continue def del elif else except finally for from global    
-    if import in is lambda nonlocal not or pass raise return try while with yield    
-""".split()
+KEYWORDS = (
+    *("False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del"),
+    *("elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal"),
+    *("not", "or", "pass", "raise", "return", "try", "while", "with", "yield"),
+)
+
+BUILT_IN = "json"
+"""xgrammar's own JSON grammar, written for its automata: from the Lark text it needs a thousand times as long."""
 
 IDENTIFIER = "[A-Za-z_][A-Za-z_0-9]*"
 
@@ -51,6 +56,7 @@ class Language:
     own: dict[str, str] = field(default_factory=dict)  # engine -> Lark text
     unsupported: dict[str, str] = field(default_factory=dict)  # engine -> why it cannot take part
     differences: dict[str, str] = field(default_factory=dict)  # engine -> why its masks differ
+    has_oracle: bool = True  # whether the package `regex` reads the regex as Python's `re` does
 
     def scansion(self) -> Grammar:
         """The grammar, made from its source anew."""
@@ -72,8 +78,7 @@ WS: /[ \t\r\n]+/
 """
 
 JSON_TEXTS = (
-    '{"name": "Ada Lovelace", "age": 36, "tags": ["mathematics", "computing", {"a": [1, 2.5, -3e7]}], "address": '
-    '{"street": "12 St James\'s Square", "city": "London", "postcode": null}, "ok": true}',
+    '{"name": "Ada Lovelace", "age": 36, "tags": ["computing", {"a": [1, 2.5, -3e7]}], "postcode": null, "ok": true}',
     """{
   "id": "b7f1c0de-1234-4f00-9abc-001122334455",
   "created": "2026-03-14T09:26:53Z",
@@ -85,8 +90,10 @@ JSON_TEXTS = (
   "paid": false
 }""",
     "[[1,2,3],[4,5,6],[7,8,9],[],{},[[[[0.125]]]],-1,-0.5e-10,1E+3]",
-    '{"choices":[{"index":0,"message":{"role":"assistant","content":"Here is the plan:\\n\\n1. Read the paper.\\n'
-    '2. Check the proof of Theorem 2 (it uses Jensen\'s inequality).\\n3. Write it up."},"finish_reason":"stop"}]}',
+    (
+        '{"choices":[{"index":0,"message":{"role":"assistant","content":"Here is the plan:\\n\\n1. Read the paper.\\n'
+        '2. Check the proof of Theorem 2 (it uses Jensen\'s inequality).\\n3. Write it up."},"finish_reason":"stop"}]}'
+    ),
 )
 
 ARITHMETIC = r"""
@@ -205,8 +212,10 @@ _S: /[ \n]+/
 """
 
 SQL_TEXTS = (
-    "SELECT name, population FROM cities WHERE country = 'Norway' AND population > 100000 "
-    "ORDER BY population DESC LIMIT 10;",
+    (
+        "SELECT name, population FROM cities WHERE country = 'Norway' AND population > 100000 "
+        "ORDER BY population DESC LIMIT 10;"
+    ),
     """SELECT c.name, COUNT(*) AS orders, SUM(o.price * o.quantity) AS total
 FROM customers c
 LEFT JOIN orders o ON c.id = o.customer_id
@@ -223,16 +232,16 @@ test: either (IF either ELSE test)? | LAMBDA test
 either: both (OR both)*
 both: negation (AND negation)*
 negation: NOT negation | comparison
-comparison: sum (COMPARE sum)*
+comparison: sum (COMPARE sum | IS NOT? sum)*
 sum: term (PLUS term)*
 term: factor (TIMES factor)*
 factor: "-" factor | power
 power: primary (POWER factor)?
-primary: atom ("." NAME | "(" arguments? ")" | "[" subscript "]")*
+primary: atom ("." NAME | "(" arguments? ")" | "[" subscript "]")* | INTEGER | FLOAT
 arguments: argument (COMMA argument)*
 argument: NAME EQUALS test | test
 subscript: test | test? ":" test?
-atom: NAME | INTEGER | FLOAT | STRING
+atom: NAME | STRING
     | "(" test (COMMA test)* ")" | "[" (test (COMMA test)* | test FOR)? "]" | "{" (pair (COMMA pair)*)? "}"
 pair: test COLON test
 IF: / +if +/
@@ -242,7 +251,8 @@ AND: / +and +/
 NOT: /not +/
 LAMBDA: /lambda [a-z]+(, [a-z]+)*: /
 FOR: / +for [a-z]+ in [a-z]+/
-COMPARE: / *(==|!=|<=|>=|<|>) *| +(not +)?in +| +is +(not +)?/
+COMPARE: / *(==|!=|<=|>=|<|>) *| +(not +)?in +/
+IS: / +is +/
 PLUS: / *[-+] */
 TIMES: / *(\*|\/\/|\/|%|@) */
 POWER: / *\*\* */
@@ -264,7 +274,7 @@ PYTHON_TEXTS = (
     "f(x, y)[i + 1:].g(a is not b, c not in [1, 2, 3], d <= 4 * (e // 7 % 3)) or 'it\\'s'",
 )
 
-SYLLABLES = """ba co di fu ge lo mi na po ra se ti vu wa xe yo zu cha ple stri""".split()
+SYLLABLES = re.split(" ", "ba co di fu ge lo mi na po ra se ti vu wa xe yo zu cha ple stri")
 
 
 WORDS = ["".join(syllables) for syllables in product(SYLLABLES, repeat=3)][::15][:500]
@@ -281,7 +291,13 @@ SHORT_PROSE = (
 DOT = {"xgrammar": "its . matches line breaks"}
 
 LANGUAGES: tuple[Language, ...] = (
-    Language("json", JSON_TEXTS, lark=JSON, own=dict.fromkeys(("llguidance", "xgrammar"), around(JSON, "WS?"))),
+    Language(
+        "json",
+        JSON_TEXTS,
+        lark=JSON,
+        own={"llguidance": around(JSON, "WS?"), "xgrammar": BUILT_IN},
+        differences={"xgrammar": "only an object or array at the root"},
+    ),
     Language("arithmetic", ARITHMETIC_TEXTS, lark=ARITHMETIC),
     Language(
         "c-like",
@@ -328,10 +344,16 @@ LANGUAGES: tuple[Language, ...] = (
         ("the_quick brown fox jumps\tover the lazy dog",),
         regex=r"(\w+\s){0,29}\w+",
         differences={"llguidance": "Rust's \\w and \\s, not Python's", "xgrammar": "\\w and \\s are ASCII"},
+        has_oracle=False,
     ),
     Language("string ≤ 200", tuple(f'"{text}"' for text in (*PROSE, *SHORT_PROSE)), regex=r'"[^"]{0,200}"'),
     Language("line ≤ 60", SHORT_PROSE, regex=r".{0,60}", differences=DOT),
-    Language("text 10–5000", tuple("\n".join((text,) * 2) for text in PROSE), regex=r"(.|\n){10,5000}"),
+    Language(
+        "text 10–5000",
+        tuple("\n".join((text,) * 2) for text in PROSE),
+        regex=r"(.|\n){10,5000}",
+        unsupported={"xgrammar": "it compiles for minutes"},
+    ),
     Language(
         "unanchored",
         ("2026-03-14 09:26:53 worker 7: error 503 while reading the queue", PROSE[0] + " error"),

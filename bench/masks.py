@@ -4,8 +4,9 @@
 
 One process, one thread, kernels compiled, the garbage collector off; engines take turns at every text. For each
 language (see `languages.py`) each repetition compiles anew, follows every text with the fresh automaton (cold), then
-follows every text again a few times (warm). A position's time is the median over the repetitions; mean, p50, p99 and max
-are over positions. "First" is source text to first mask. Before anything is timed all masks are compared (`agreement.py`).
+follows every text again a few times (warm). A position's time is the median over the repetitions; mean, p50, p99 and
+max are over positions. "First" is source text to first mask. Before anything is timed all masks are compared
+(`agreement.py`).
 
 Writes `masks.json` and `masks.png` to the folder.
 """
@@ -29,7 +30,7 @@ from timing import Clock, no_collector, processor_time
 from vocabularies import Tokens, load
 
 OTHERS = 3  # tokens asked about at each position besides the one that comes
-SLOW_COMPILE = 1_000_000_000  # an engine that needs this many ns to compile is compiled once only
+SLOW = 1_000_000_000  # an engine that needs this many ns to compile, or for a cold pass, gets one repetition
 
 
 @dataclass
@@ -45,6 +46,10 @@ class Measured:
     allows_cold: list[list[int]] = field(default_factory=list)
     allows_warm: list[list[int]] = field(default_factory=list)
     memory: int = 0
+
+    def is_slow(self) -> bool:
+        """Whether it would take too long to repeat."""
+        return bool(self.cold) and max(self.compile[0], sum(self.cold[0])) > SLOW
 
 
 def main() -> None:
@@ -110,9 +115,7 @@ def measure(
         measured[engine.name].memory = growth(lambda engine=engine: followed(engine.compile(language), texts))
     clock = Clock()
     for repetition in range(options.repetitions):
-        turns = [
-            e for e in turned(engines, repetition) if repetition == 0 or measured[e.name].compile[0] < SLOW_COMPILE
-        ]
+        turns = [engine for engine in turned(engines, repetition) if not measured[engine.name].is_slow()]
         compiled = {engine.name: fresh(engine, language, measured[engine.name]) for engine in turns}
         masks(clock, compiled, texts, measured, options.passes)
         del compiled
@@ -143,9 +146,10 @@ def masks(
                 m.first.append(m.compile[-1] + times.masks[0])
             _extend(m.cold, times.masks, text is texts[0])
             _extend(m.commit_cold, times.commits, text is texts[0])
-    for _ in range(passes):
+    for number in range(passes):
+        again = {name: engine for name, engine in compiled.items() if number == 0 or not measured[name].is_slow()}
         for text in texts:
-            for name, engine in compiled.items():
+            for name, engine in again.items():
                 engine.restart()
                 times = clock.follow(engine, text)
                 _extend(measured[name].warm, times.masks, text is texts[0])

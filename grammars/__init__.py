@@ -36,6 +36,7 @@ from grammars.front_ends import choice, gbnf, lark, literal, regex
 from grammars.grammar import Grammar
 from grammars.limits import Limits
 from grammars.matcher import Matcher
+from grammars.schema import SchemaOptions, json_schema
 from grammars.provenance import VERSION as __version__
 from grammars.vocabulary import Vocabulary
 
@@ -56,6 +57,7 @@ __all__ = [
     "RequestError",
     "SamplingError",
     "ScansionError",
+    "SchemaOptions",
     "SerializationError",
     "Span",
     "StateError",
@@ -67,6 +69,7 @@ __all__ = [
     "__version__",
     "choice",
     "gbnf",
+    "json_schema",
     "lark",
     "literal",
     "regex",

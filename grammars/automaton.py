@@ -50,6 +50,7 @@ _PATIENCE = 1_000  # nodes a walk may visit before it is worth learning which by
 _KEPT_MOVES = 1 << 16
 _LONGEST_FORCED = 1 << 16
 _NO_BOUND = 1 << 62
+_NO_STATE = 1 << 62  # states are smaller
 
 
 class TokenAutomaton:
@@ -77,7 +78,8 @@ class TokenAutomaton:
         self._single = (np.empty(1, np.int64), np.empty(1, np.int64), np.empty(1, np.int64))
         self._matchers: weakref.WeakSet[Matcher] = weakref.WeakSet()
         self._advancing: tuple[NDArray[np.int64], ...] = ()  # states that the latest call of advance stands on
-        self._computing: list[int] = []  # states whose masks are being computed
+        self._asked: NDArray[np.int64] = np.zeros(0, np.int64)  # states whose masks the latest call fills
+        self._computing: list[int] = []  # those of them that are being computed
         self._masks_computed = 0
         program = lowered.program
         self._counts = bool((program.rules[:, LOW] != NOT_A_LOOP).any())
@@ -87,7 +89,7 @@ class TokenAutomaton:
             "rows": len(program.row_accepts),
             "byte_classes": len(program.class_byte),
         }
-        self._machine.on_collect = self._before_collection
+        self._machine.on_collect = self._in_use
         self._masks.add(FINISHED, vocabulary.end_row)
 
     # -- moving ---------------------------------------------------------------------------------------------------
@@ -99,6 +101,8 @@ class TokenAutomaton:
             return known
         if not 0 <= token < self.vocabulary.size:
             raise StateError(f"token id {token} is outside the vocabulary of {self.vocabulary.size}")
+        if not DEAD <= state < _NO_STATE:
+            raise StateError(f"{state} is no state")
         with self._lock:
             states, tokens, out = self._single
             states[0], tokens[0] = state, token
@@ -150,8 +154,7 @@ class TokenAutomaton:
     def accepts(self, state: int) -> bool:
         """Whether the text so far is complete."""
         with self._lock:
-            self._machine.check_state(state)
-            return self._machine.accepts(state)
+            return self._machine.accepts(self._machine.config(state))
 
     # -- masks ----------------------------------------------------------------------------------------------------
 
@@ -163,6 +166,7 @@ class TokenAutomaton:
         if out.shape[1] < self.vocabulary.words:
             raise StateError(f"masks need rows of {self.vocabulary.words} words, not {out.shape[1]}")
         out[: len(state_array), self.vocabulary.words :] = 0
+        self._asked = state_array
         for i, state in enumerate(state_array.tolist()):
             out[i, : self.vocabulary.words] = self.mask(state)
 
@@ -179,36 +183,34 @@ class TokenAutomaton:
         row = self._masks.views.get(state)
         if row is not None:
             return row
-        machine = self._machine
-        machine.check_state(state)
-        touch(machine.store, state)
+        config = self._machine.config(state)
         self._computing.append(state)
         try:
-            return self._masks.add(state, self._fresh(state))
+            return self._masks.add(state, self._fresh(config))
         finally:
             self._computing.pop()
 
-    def _fresh(self, state: int) -> Mask:
+    def _fresh(self, config: int) -> Mask:
         machine, vocabulary = self._machine, self.vocabulary
-        far, nearest = self._far(state) if self._counts else (state, 0)
-        if far == state:
-            mask = self._walked(state)
+        far, nearest = self._far(config) if self._counts else (config, 0)
+        if far == config:
+            mask = self._walked(config)
         else:
-            mask = self._computed(far) & ~vocabulary.end_row
+            mask = self._computed(machine.state(far)) & ~vocabulary.end_row
             if nearest <= self.vocabulary.trie.longest:
                 mask &= vocabulary.rows.shorter_than(nearest)
-                self._walk(state, nearest, False, _NO_BOUND, mask)
-        if machine.accepts(state):
+                self._walk(config, nearest, False, _NO_BOUND, mask)
+        if machine.accepts(config):
             mask |= vocabulary.end_row
         return mask
 
-    def _far(self, state: int) -> tuple[int, int]:
-        """The configuration with far counts, and from how many bytes on tokens must be walked from the state itself."""
+    def _far(self, config: int) -> tuple[int, int]:
+        """The configuration with far counts, and from how many bytes on tokens must be walked from the one itself."""
         machine, longest = self._machine, self.vocabulary.trie.longest
-        machine.run(lambda: learn_far(machine.program, machine.store, state, longest))
-        far, nearest = machine.far(state)
+        machine.run(lambda: learn_far(machine.program, machine.store, config, longest))
+        far, nearest = machine.far(config)
         touch(machine.store, far)
-        return (state, longest + 1) if nearest <= 1 else (far, nearest)
+        return (config, longest + 1) if nearest <= 1 else (far, nearest)
 
     def _walked(self, config: int) -> Mask:
         """The ordinary tokens that may follow a configuration, by a walk through the trie."""
@@ -293,21 +295,21 @@ class TokenAutomaton:
                 "cache_bytes": self._machine.memory() + self._masks.nbytes,
             }
 
-    def _before_collection(self) -> None:
-        """Mark what is in use as used, then forget what is found by numbers that may be given to others."""
-        in_use: set[int] = {*self._masks.views, *self._computing}
-        for (state, _), after in list(self._moves.items()):  # a copy: other threads add moves meanwhile
-            in_use.update((state, after))
-        for states in self._advancing:
+    def _in_use(self, generous: bool) -> set[int]:
+        """The states that a collection must keep and, if it is generous, those that were asked about lately."""
+        in_use: set[int] = set(self._computing)
+        for states in (*self._advancing, self._asked):
             in_use.update(states.tolist())
         for matcher in tuple(self._matchers):
             in_use.update(matcher.states())
-        for state in in_use:
-            if self._machine.is_known(state):
-                touch(self._machine.store, state)
+        if generous:
+            in_use.update(self._masks.views)
+            for (state, _), after in list(self._moves.items()):  # a copy: other threads add moves meanwhile
+                in_use.update((state, after))
         self._moves = {}
         self._masks.clear()
         self._masks.add(FINISHED, self.vocabulary.end_row)
+        return in_use
 
 
 def _integers(values: ArrayLike, name: str) -> NDArray[np.int64]:

@@ -38,11 +38,12 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _BLANK = re.compile(r"(?:[ \t]+|#[^\r\n]*)*")
 _BLANK_LINES = re.compile(r"(?:[ \t\r\n]+|#[^\r\n]*)*")
 _NUMBER = re.compile(r"[0-9]+")
+_PLAIN = re.compile(r'[^"\\\ud800-\udfff]+')
 _HEX = {"x": 2, "u": 4, "U": 8}
 _SIMPLE = {"n": "\n", "r": "\r", "t": "\t"} | {char: char for char in '\\"[]-'}
 _OPERATORS: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 _MAX_DIGITS = 20
-_STEP = 8  # items read per unit of compile work
+_STEP = 4  # pieces read per unit of compile work
 _DEFAULT_LIMITS = Limits()
 _WIDE = 32  # a longer group becomes a rule, or nested groups would be copied once per level
 
@@ -79,7 +80,7 @@ class _Reader:
     def __init__(self, source: str, limits: Limits):
         self._source, self._limits = source, limits
         self._budget = Budget("compile_work", limits.compile_work)
-        self._offset = self._items = 0
+        self._offset = self._pieces = 0
         self._rules: dict[str, Node] = {}
         self._calls: dict[str, int] = {}
 
@@ -95,7 +96,13 @@ class _Reader:
             self._fail("the grammar has no rule root", 0, hint="define root ::= ...")
         return Call("root"), self._rules
 
+    def _charge(self) -> None:
+        self._pieces += 1
+        if self._pieces % _STEP == 0:
+            self._budget.charge()
+
     def _rule(self) -> None:
+        self._charge()
         offset, name = self._offset, self._take(_NAME)
         if not name:
             self._fail("expected the name of a rule")
@@ -112,12 +119,13 @@ class _Reader:
         """Alternatives up to the end of the rule, with the open parentheses on a stack."""
         stack = [_Group(self._offset)]
         while not (len(stack) == 1 and self._at_end_of_rule()):
+            self._charge()
             char = self._peek()
             if char == "(":
                 self._open(stack)
             elif char == ")" and len(stack) > 1:
                 self._offset += 1
-                self._add(stack[-2], self._named_if_wide(name, stack.pop().node()))
+                stack[-2].items.append(self._named_if_wide(name, stack.pop().node()))
             elif char == "|":
                 self._offset += 1
                 stack[-1].end_alternative()
@@ -126,7 +134,7 @@ class _Reader:
             elif not char:
                 self._fail("this parenthesis is not closed", stack[-1].offset, hint="add a closing )")
             else:
-                self._add(stack[-1], self._item(char))
+                stack[-1].items.append(self._item(char))
             self._skip(_BLANK_LINES if len(stack) > 1 or char == "|" else _BLANK)
         return stack[0].node()
 
@@ -142,18 +150,12 @@ class _Reader:
         return True
 
     def _open(self, stack: list[_Group]) -> None:
-        stack.append(_Group(self._offset))
         if len(stack) > self._limits.nesting:
             raise LimitExceeded(
                 f"parentheses are nested deeper than Limits.nesting = {self._limits.nesting}", span=self._span()
             )
+        stack.append(_Group(self._offset))
         self._offset += 1
-
-    def _add(self, group: _Group, node: Node) -> None:
-        self._items += 1
-        if self._items % _STEP == 0:
-            self._budget.charge()
-        group.items.append(node)
 
     def _named_if_wide(self, name: str, node: Node) -> Node:
         if not isinstance(node, Sequence | Choice) or len(node.children()) <= _WIDE:
@@ -186,7 +188,8 @@ class _Reader:
         start, out = self._offset, list[str]()
         self._offset += 1
         while self._peek() != '"':
-            out.append(self._character(start, 'this literal is not closed: add a closing "'))
+            self._charge()
+            out.append(self._take(_PLAIN) or self._character(start, 'this literal is not closed: add a closing "'))
         self._offset += 1
         return text("".join(out))
 
@@ -196,6 +199,7 @@ class _Reader:
         negated = self._peek() == "^"
         self._offset += negated
         while self._peek() != "]":
+            self._charge()
             ranges.append(self._range(start))
         self._offset += 1
         if not ranges:

@@ -161,8 +161,8 @@ class Grammar:
         with self._lock:
             if self._matching is None:
                 self._matching = Machine(self.lowered(Limits()), Limits())
-            config = self._matching.read(START_CONFIG, data)
-            return config >= 0 and self._matching.accepts(config)
+            state = self._matching.read(START_CONFIG, data)
+            return state >= 0 and self._matching.accepts(self._matching.config(state))
 
     def lowered(self, limits: Limits) -> Lowered:
         """The program of the grammar, made once."""

@@ -67,4 +67,4 @@ def _runs(begin: Array, end: Array) -> tuple[Array, Array]:
     """The numbers of all ranges `begin[i]:end[i]`, one range after the other, and where each begins among them."""
     lengths = end - begin
     begins: Array = np.cumsum(lengths, dtype=np.int64) - lengths
-    return np.repeat(begin - begins, lengths) + np.arange(lengths.sum()), begins
+    return np.arange(lengths.sum(), dtype=np.int64) + (begin - begins).repeat(lengths), begins

@@ -49,7 +49,7 @@ class Limits:
         True
         """
         lifted = {f.name: 1 << 40 for f in fields(cls)}
-        return cls(**(lifted | {"states": 1 << 20, "cache_bytes": 1 << 30, "repeat": 1 << 30}))
+        return cls(**(lifted | {"states": 1 << 20, "cache_bytes": 1 << 30, "repeat": (1 << 30) - 1}))
 
 
 class Budget:

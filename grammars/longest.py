@@ -7,9 +7,8 @@ read (a choice between two rules that one symbol of look-ahead does not settle) 
 
 from __future__ import annotations
 
-from grammars.errors import UnsupportedFeature
 from grammars.expression import Node
-from grammars.lark_front.definitions import Module, load
+from grammars.lark_front.definitions import load
 from grammars.lark_front.patterns import Terminals
 from grammars.lark_front.rules import Translation
 from grammars.lark_front.source import read_source
@@ -51,19 +50,8 @@ def collisions(text: str, start: str = "start", *, limits: Limits = _DEFAULT_LIM
 
 def _lexers(text: str, start: str, limits: Limits, budget: Budget) -> tuple[Tables, Lexers]:
     module = load(read_source(text, limits, budget))
-    module.start(start)
-    _check(module, limits, budget)
+    rules = [definition for definition in module.definitions.values() if not definition.is_terminal]
+    # lark compiles every rule, reached or not: here each is read first, for its errors and for endless templates
+    Translation(module, limits, budget).run(module.start(start), *(rule for rule in rules if not rule.params))
     tables = tables_of(module, start, Terminals(limits, budget), limits, budget)
     return tables, Lexers(tables, budget)
-
-
-def _check(module: Module, limits: Limits, budget: Budget) -> None:
-    """Refuse what lark would not survive: templates that use each other forever, symbols only declared."""
-    rules = [definition for definition in module.definitions.values() if not definition.is_terminal]
-    for definition in module.definitions.values():
-        if not definition.bodies:
-            raise UnsupportedFeature(
-                f"{definition.name} is declared but not defined", span=definition.home.source.span(definition.token)
-            )
-    if any(definition.params for definition in rules):
-        Translation(module, limits, budget).run(*(definition for definition in rules if not definition.params))

@@ -10,14 +10,15 @@ intersection of a recursive grammar with a regular one becomes a grammar (`inter
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from grammars.completion import Network, completed
-from grammars.errors import LimitExceeded, UnsupportedFeature
+from grammars.errors import GrammarError, LimitExceeded, UnsupportedFeature
 from grammars.expression import (
     EPSILON,
     Both,
@@ -34,7 +35,7 @@ from grammars.expression import (
     Text,
 )
 from grammars.intersection import intersect
-from grammars.kernels.layout import MAX_ROWS, NEXT_MASK
+from grammars.kernels.layout import MAX_COUNT, MAX_ROWS, NEXT_MASK
 from grammars.lexemes import LexemeTable
 from grammars.limits import Budget, Limits
 from grammars.program import (
@@ -67,11 +68,12 @@ Emission = Generator[Any, Any, int]
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """A program, and the automata behind its lazy rows: `lazy_starts[i]` is where the i-th begins."""
+    """A program, the automata behind its lazy rows (row i of them starts number i), and a lock for these automata."""
 
     program: Program
     residuals: tuple[Residuals, ...]
     rule_names: tuple[str, ...]
+    lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
 
 def lower(start: Node, rules: Rules, limits: Limits) -> Lowered:
@@ -91,7 +93,7 @@ class _Body:
 class _Lowering:
     def __init__(self, limits: Limits):
         self._limits = limits
-        self._states = Budget("states", min(limits.states, NEXT_MASK))
+        self._states = Budget("states", min(limits.states, NEXT_MASK - 3))
         self._work = Budget("compile_work", limits.compile_work)
         self._lexemes = LexemeTable(Budget("states", min(limits.states, MAX_ROWS // 2)))
         self._ops: list[tuple[int, int, int]] = [(ACCEPT, 0, 0), (RETURN, 0, 0), (AGAIN, 0, 0)]
@@ -156,6 +158,8 @@ class _Lowering:
         if isinstance(node, Repeat):
             return (yield self._repeat(node, after, rules))
         if isinstance(node, Call):
+            if node.rule not in rules:
+                raise GrammarError(f"the rule {node.rule!r} is called but not defined")
             rule = self._rule((id(rules), node.rule), _Body(node.rule, rules[node.rule], rules))
             return self._state(CALL, rule, after)
         if isinstance(node, Named):
@@ -182,9 +186,9 @@ class _Lowering:
 
     def _repeat(self, node: Repeat, after: int, rules: Rules) -> Emission:
         low, high = node.low, node.high
-        if max(low, high or 0) > self._limits.repeat:
+        if max(low, high or 0) > min(self._limits.repeat, MAX_COUNT):
             raise LimitExceeded(
-                f"a repetition of {max(low, high or 0)} copies is over Limits.repeat = {self._limits.repeat}"
+                f"a repetition of {max(low, high or 0)} copies is over Limits.repeat = {min(self._limits.repeat, MAX_COUNT)}"
             )
         if high == 0 or node.body == EPSILON:
             return after

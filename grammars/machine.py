@@ -11,7 +11,7 @@ needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from grammars.kernels.layout import (
     ACCEPTING,
     AGE,
     CONFIG,
+    CONFIG_BITS,
+    CONFIG_MASK,
     CONFIG_SLOTS,
     CONFIGS,
     CONTEXT,
@@ -38,7 +40,7 @@ from grammars.kernels.layout import (
     FLAGS,
     FRAMES,
     FREE,
-    GONE,
+    GENERATION,
     GROW,
     HEADER,
     HEADS,
@@ -50,6 +52,7 @@ from grammars.kernels.layout import (
     LAZY_ROW,
     LOOPS,
     LOST,
+    MAX_ROWS,
     NEED,
     PENDING,
     POINT,
@@ -71,9 +74,9 @@ START_CONFIG = 2
 _END_ONLY = 4  # flags of the configuration behind an end token, unlike those of any other
 _EPOCHS_KEPT = (8, 1)
 _CHUNK = 4096  # bytes that are read under one grant of work
-_SECTIONS = tuple(range(CONFIG, UNUSED + 1, 2))
+_SECTIONS = tuple(range(CONFIG, GENERATION + 1, 2))
 _GROW_TOGETHER = {
-    CONFIG: (CONFIG, LOOPS, FAR, UNUSED, CONFIG_SLOTS),
+    CONFIG: (CONFIG, LOOPS, FAR, UNUSED, GENERATION, CONFIG_SLOTS),
     CONTEXT: (CONTEXT, CONTEXT_SLOTS),
     POINT: (POINT, POINT_SLOTS),
 }
@@ -90,11 +93,13 @@ class Machine:
         self.limits = limits
         self.collections = 0
         self._collected = False
-        self.on_collect: Callable[[], None] = lambda: None
+        self.on_collect: Callable[[bool], Iterable[int]] = lambda generous: ()
         _, row, after = lowered.program.ops[BOOT_STATE].tolist()
         self._boot_item = row << ROW_SHIFT | after << CTX_BITS
+        self._plain_rows = len(lowered.program.row_accepts)
         self._class_byte = lowered.program.class_byte
         self._residuals = lowered.residuals
+        self._residuals_lock = lowered.lock
         self._lazy_states: list[tuple[int, int]] = [(n, r.start) for n, r in enumerate(lowered.residuals)]
         self._lazy_rows: dict[tuple[int, int], int] = {state: row for row, state in enumerate(self._lazy_states)}
         self._room = self._first_room(len(lowered.program.components) - 1)
@@ -110,6 +115,7 @@ class Machine:
             LOOPS: 64,
             FAR: 64,
             UNUSED: 64,
+            GENERATION: 64,
             CONFIG_SLOTS: 256,
             CONTEXT: 64,
             CONTEXT_SLOTS: 256,
@@ -170,16 +176,23 @@ class Machine:
                 hint="use states that advance() returned; one unused for long may be dropped when the caches are full",
             )
 
-    def is_known(self, config: int) -> bool:
-        """Whether the configuration was handed out and still exists."""
-        store = self.store
-        row = int(store[CONFIG]) + 4 * config
-        return 0 <= config < store[CONFIGS] and store[row + AGE] >= 0 and not store[row + FLAGS] & GONE
+    def is_known(self, state: int) -> bool:
+        """Whether the state was handed out and still exists."""
+        store, config = self.store, state & CONFIG_MASK
+        if state < 0 or config >= store[CONFIGS] or state >> CONFIG_BITS != store[store[GENERATION] + config]:
+            return False
+        return bool(store[store[CONFIG] + 4 * config + AGE] >= 0)
 
-    def check_state(self, state: int) -> None:
-        """Raise `StateError` unless the state is known."""
+    def config(self, state: int) -> int:
+        """The configuration of a state, marked as used; raises `StateError` unless the state is known."""
         if not self.is_known(state):
             self.answer(LOST)
+        touch(self.store, state & CONFIG_MASK)
+        return state & CONFIG_MASK
+
+    def state(self, config: int) -> int:
+        """The state by which users know a configuration."""
+        return config | int(self.store[self.store[GENERATION] + config]) << CONFIG_BITS
 
     def accepts(self, config: int) -> bool:
         """Whether the text that led to a configuration is complete."""
@@ -197,24 +210,24 @@ class Machine:
         far, nearest = self.store[at : at + 2].tolist()
         return far - 1, nearest
 
-    def read(self, config: int, data: bytes) -> int:
-        """The configuration after `data`, or DEAD."""
+    def read(self, state: int, data: bytes) -> int:
+        """The state after `data`, or DEAD."""
         array = np.frombuffer(data, np.uint8)
         for begin in range(0, max(1, len(data)), _CHUNK):
-            config = self._read(config, array[begin : begin + _CHUNK])
-            if config < 0:
+            state = self._read(state, array[begin : begin + _CHUNK])
+            if state < 0:
                 break
-        return config
+        return state
 
-    def _read(self, config: int, chunk: NDArray[np.uint8]) -> int:
+    def _read(self, state: int, chunk: NDArray[np.uint8]) -> int:
         """A chunk is read as one long token."""
         out = np.empty(1, np.int64)
         offsets, kind = np.array([0, len(chunk)]), np.zeros(1, np.uint8)
-        configs, tokens = np.array([config]), np.zeros(1, np.int64)
+        states, tokens = np.array([state]), np.zeros(1, np.int64)
 
         def advance() -> int:
             store, moves = self.store, self.moves
-            return advance_tokens(self.program, store, moves, chunk, offsets, kind, configs, tokens, 0, out)[1]
+            return advance_tokens(self.program, store, moves, chunk, offsets, kind, states, tokens, 0, out)[1]
 
         self.run(advance)
         return int(out[0])
@@ -263,7 +276,8 @@ class Machine:
         if kept and full and not self._collected and self._collect(need):
             self._collected = True  # work that fills the caches again needs more room, not another collection
             return
-        if self.memory() > 4 * self.limits.cache_bytes or self.store[CONTEXTS] >= CTX_MASK:
+        packed = self.store[CONTEXTS] >= CTX_MASK or self.store[CONFIGS] > CONFIG_MASK
+        if self.memory() > 4 * self.limits.cache_bytes or packed:
             raise LimitExceeded(
                 f"the states in use need far more memory than Limits.cache_bytes = {self.limits.cache_bytes}",
                 hint="keep fewer states alive, or raise Limits(cache_bytes=...)",
@@ -273,21 +287,25 @@ class Machine:
         self._lay_out()
 
     def _collect(self, need: int) -> bool:
-        """Drop what nobody holds; if that is not enough, also what nobody used lately. Whether it made enough room."""
-        self.on_collect()
-        enough = any(self._collect_epochs(need, epochs) for epochs in _EPOCHS_KEPT)
-        self.store[EPOCH] += 1
-        self.collections += 1
-        return enough
+        """Drop what was never handed out or not used lately; if that is not enough, all that nobody is known to hold.
+
+        Returns whether it made enough room.
+        """
+        return any(self._collect_epochs(need, epochs) for epochs in _EPOCHS_KEPT)
 
     def _collect_epochs(self, need: int, epochs: int) -> bool:
         store = self.store
+        for state in self.on_collect(epochs > 1):
+            if self.is_known(state):
+                touch(store, state & CONFIG_MASK)
         for section in (LOOPS, FAR, *_HASH_TABLES):
             begin = int(store[section])
             store[begin : begin + self._room[section] * WIDTH.get(section, 1)] = 0
         self.moves = np.zeros_like(self.moves)
         collect(store, epochs)
         rehash(store)
+        store[EPOCH] += 1
+        self.collections += 1
         live = {CONFIG: store[CONFIGS] - store[FREE], CONTEXT: store[CONTEXTS], HEAP: store[USED]}[need]
         return bool(4 * live < 3 * self._room[need])
 
@@ -296,7 +314,8 @@ class Machine:
     def _fill_row(self, row: int, byte_class: int) -> None:
         """Compute one transition of a boolean lexeme."""
         number, state = self._lazy_states[row]
-        after = self._residuals[number].step(state, int(self._class_byte[byte_class]))
+        with self._residuals_lock:  # they are shared by all machines of a grammar
+            after = self._residuals[number].step(state, int(self._class_byte[byte_class]))
         to = self._lazy_row(number, after) if after >= 0 else -1
         self.store[self.store[LAZY_MOVES] + row * len(self._class_byte) + byte_class] = to + 2
 
@@ -304,6 +323,8 @@ class Machine:
         row = self._lazy_rows.get((number, state))
         if row is None:
             row = len(self._lazy_states)
+            if row + self._plain_rows >= MAX_ROWS:
+                raise LimitExceeded("the boolean parts of the grammar need more rows than can be numbered")
             if row == self._room[LAZY_ACCEPTS]:
                 self._room[LAZY_ACCEPTS] *= 2
                 self._room[LAZY_MOVES] *= 2

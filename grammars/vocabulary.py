@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from hashlib import blake2b
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ from grammars.token_rows import TokenRows
 from grammars.trie import Trie, build_trie
 
 MAX_TOKENS = 1 << 24
+
+T = TypeVar("T")
 
 
 class Vocabulary:
@@ -32,7 +34,7 @@ class Vocabulary:
     """
 
     def __init__(self, tokens: Sequence[bytes], eos: Iterable[int], special: Iterable[int] = ()):
-        self.tokens: tuple[bytes, ...] = tuple(tokens)
+        self.tokens: tuple[bytes, ...] = tuple(_listed(tokens, "tokens"))
         self._check_tokens()
         self.eos: tuple[int, ...] = tuple(sorted(set(self._ids(eos, "eos"))))
         self.special: frozenset[int] = frozenset(self._ids(special, "special"))
@@ -50,7 +52,7 @@ class Vocabulary:
 
     def _ids(self, ids: Iterable[object], name: str) -> list[int]:
         checked: list[int] = []
-        for value in ids:
+        for value in _listed(ids, name):
             if isinstance(value, bool) or not isinstance(value, int | np.integer):
                 raise VocabularyError(f"{name} holds {value!r}, which is no token id")
             if not 0 <= value < len(self.tokens):
@@ -118,3 +120,9 @@ class Vocabulary:
         return (
             f"Vocabulary(size={self.size}, eos={list(self.eos)}, special={len(self.special)}, {self.fingerprint[:8]})"
         )
+
+
+def _listed(values: Iterable[T], name: str) -> Iterable[T]:
+    if not isinstance(cast("object", values), Iterable):
+        raise VocabularyError(f"{name} must be a sequence, not {type(values).__name__}")
+    return values

@@ -60,8 +60,25 @@ def test_mask_advance_and_allows_agree_for_every_token(name: str, any_vocabulary
 @pytest.mark.jitless
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_they_agree_on_a_tiny_vocabulary_too(name: str) -> None:
-    words = [b"a", b"b", b"0", b"12", b"(", b")", b"+", b"- ", b"- a", b"\n", b",", b", (", b"else", b"if", b"ifs", b"_", b"<end>"]
-    vocabulary = Vocabulary(words, eos=[len(words) - 1])
+    words = [
+        b"a",
+        b"b",
+        b"0",
+        b"12",
+        b"(",
+        b")",
+        b"+",
+        b"- ",
+        b"- a",
+        b"\n",
+        b",",
+        b", (",
+        b"else",
+        b"if",
+        b"ifs",
+        b"_",
+    ]
+    vocabulary = Vocabulary([*words, b"<end>"], eos=[len(words)])
     language = languages()[name]
     for seed in range(4):
         tokens = random_tokens(language.grammar.compile(vocabulary), seed, 6)

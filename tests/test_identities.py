@@ -141,7 +141,7 @@ def test_a_dead_state_stays_dead() -> None:
 
 
 @pytest.mark.jitless
-@pytest.mark.parametrize("state", [-2, -100, 1 << 20, 1 << 40, -(1 << 40)])
+@pytest.mark.parametrize("state", [-2, -100, 1 << 20, 1 << 24, 1 << 40, -(1 << 40), 1 << 70])
 def test_a_state_that_was_never_handed_out_is_an_error_everywhere(state: int) -> None:
     automaton = regex("a*").compile(Vocabulary([b"a", b"b", b"<end>"], eos=[2]))
     out = np.zeros((1, 1), np.uint32)
@@ -159,7 +159,7 @@ def test_a_state_that_was_never_handed_out_is_an_error_everywhere(state: int) ->
 
 
 @pytest.mark.jitless
-@pytest.mark.parametrize("token", [-1, 3, 1 << 33, -(1 << 40)])
+@pytest.mark.parametrize("token", [-1, 3, 1 << 33, -(1 << 40), 1 << 70])
 def test_a_token_outside_the_vocabulary_is_an_error_and_changes_nothing(token: int) -> None:
     automaton = regex("a*").compile(Vocabulary([b"a", b"b", b"<end>"], eos=[2]))
     matcher = automaton.matcher()
@@ -263,11 +263,10 @@ def long_walk(grammar: Grammar, seed: str, steps: int) -> tuple[list[int], list[
     return path, masks
 
 
-@pytest.mark.parametrize("name", ["arithmetic", "c", "email", "json", "lists"])
-def test_small_caches_change_nothing_but_time(name: str) -> None:
+@pytest.mark.parametrize(("name", "budget"), [("c", 100_000), ("email", 50_000), ("json", 60_000)])
+def test_small_caches_change_nothing_but_time(name: str, budget: int) -> None:
     grammar = languages()[name].grammar
     path, masks = long_walk(grammar, f"small {name}", 300)
-    budget = 200_000
     automaton = grammar.compile(synthetic_vocabulary(), Limits(cache_bytes=budget))
     state = automaton.start
     most = 0
@@ -277,7 +276,7 @@ def test_small_caches_change_nothing_but_time(name: str) -> None:
         most = max(most, automaton.stats()["cache_bytes"])
     stats = automaton.stats()
     assert stats["collections"] + stats["mask_flushes"] > 0, "the budget was never felt"
-    assert most <= 3 * budget
+    assert most <= budget
 
 
 def nested(budget: int) -> TokenAutomaton:
@@ -354,7 +353,7 @@ def test_memory_stays_near_its_budget_under_endless_new_states() -> None:
         assert automaton.matcher().accept_tokens(deep_path(seed, 100)) == 201
         most = max(most, automaton.stats()["cache_bytes"])
     assert automaton.stats()["collections"] > 0
-    assert most <= 2 * budget
+    assert most <= budget
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -365,7 +364,7 @@ def test_collections_at_any_moment_leave_random_languages_exact(seed: int) -> No
     vocabulary = random_vocabulary(rng)
     grammar = Grammar(start, rules)
     try:
-        roomy, tight = grammar.compile(vocabulary), grammar.compile(vocabulary, Limits(cache_bytes=16_000))
+        roomy, tight = grammar.compile(vocabulary), grammar.compile(vocabulary, Limits(cache_bytes=24_000))
     except UnsatisfiableGrammar:
         return
     for lap in range(10):
@@ -403,7 +402,8 @@ def test_32_threads_see_what_one_thread_sees(budget: int) -> None:
         for place in range(len(paths[i]) + 1):
             if not np.array_equal(mask_of(matcher), expected[i][place]):
                 wrong.append((i, place))
-            if place < len(paths[i]) and not (shared.allows(matcher.state, paths[i][place]) and matcher.accept_token(paths[i][place])):
+            token = paths[i][place] if place < len(paths[i]) else None
+            if token is not None and not (shared.allows(matcher.state, token) and matcher.accept_token(token)):
                 wrong.append((i, place, "refused"))
                 return
 

@@ -1,7 +1,7 @@
 """Public engines as oracles: `re` and `regex` for regular expressions, Lark's Earley parser for grammars.
 
-None of them shares code or ideas with the automaton. `re` and Lark decide membership; `regex` with partial=True also decides
-whether a prefix can be completed, as long as no assertion is involved.
+None of them shares code or ideas with the automaton. `re` and Lark decide membership; `regex` with partial=True also
+decides whether a prefix can be completed, as long as no assertion and no lazy quantifier is involved.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ PARTIAL = [
     r"(?:a|aa|aaa){3}",
     r"[^a]*a[^a]{2}",
     r"(?i:aB)+c?",
-    r"a+?b+?c{1,2}",
+    r"a+b+c{1,2}",
     r"\d+(\.\d+)?(e[+-]?\d+)?",
     r"é[à-ü]{1,3}|e\u0301",
     r"[^\x00-\x7f]{2}a",

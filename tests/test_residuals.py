@@ -154,6 +154,11 @@ LOOKS: dict[str, tuple[Node, list[str], list[str]]] = {
         ["ab"],
         ["a", "b"],
     ),
+    "an assertion inside an assertion sees no more than that one": (
+        sequence([Both(sequence([Look(sequence([A, Look(B, True, True)]), True, False), ANY_BYTES]), ANY_BYTES), B]),
+        ["ab", "acb", "aab", "acbb"],
+        ["b", "a", "abb", "bab"],
+    ),
     "a complement sees its own text only": (sequence([A, Not(Look(A, False, True))]), ["aa", "ab"], ["", "a", "ba"]),
 }
 
@@ -171,6 +176,24 @@ def test_a_complement_is_relative_to_all_byte_strings() -> None:
     assert accepts(residuals, b"\xff\x00")
     assert not accepts(residuals, "text")
     assert state_after(residuals, b"text \xc3") >= 0
+
+
+def test_counters_merge_only_without_a_gap() -> None:
+    for counts in [((2, 2), (4, 4)), ((0, 1), (3, 5)), ((1, 2), (3, 4)), ((2, None), (0, 0)), ((0, 0), (6, None))]:
+        node = Not(sequence([B, choice([sequence([repeat(text("ac"), *pair), A]) for pair in counts])]))
+        residuals = residuals_of(node)
+        for n in range(9):
+            data = b"b" + b"ac" * n + b"a"
+            assert accepts(residuals, data) == matches(node, data), (counts, n)
+
+
+@pytest.mark.parametrize("inner", [(0, 1), (0, 2), (1, 2), (2, 2), (2, 3), (3, 5), (1, None), (4, None)])
+@pytest.mark.parametrize("outer", [(0, 1), (0, 3), (1, 2), (2, 2), (2, 4), (1, None)])
+def test_counters_of_counters(inner: tuple[int, int | None], outer: tuple[int, int | None]) -> None:
+    node = Not(repeat(repeat(A, *inner), *outer))
+    residuals = residuals_of(node)
+    for n in range(16):
+        assert accepts(residuals, b"a" * n) == matches(node, b"a" * n), n
 
 
 def test_names_are_transparent() -> None:

@@ -1,8 +1,9 @@
 """Collecting the caches: keep the configurations that somebody holds, drop the rest, close the gaps.
 
-Numbers of configurations stay what they are, since users hold them. Numbers of contexts change: they are only known
-inside. A context refers to older contexts or to those of its own left-recursive component, whose header stands in
-front of them; so one pass from the newest to the oldest marks what is reachable, and one pass back moves it.
+Numbers of configurations stay what they are, since users hold them; a number that is given up may come back in a new
+generation. Numbers of contexts change: they are only known inside. A context refers to older contexts or to those of
+its own left-recursive component, whose header stands in front of them; so one pass from the newest to the oldest marks
+what is reachable, and one pass back moves it.
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ from grammars.kernels.layout import (
     COUNT,
     CTX_MASK,
     EPOCH,
-    FLAGS,
     FRAMES,
     FREE,
-    GONE,
+    GENERATION,
     HEAP,
     LENGTH,
     LOOP,
@@ -52,7 +52,7 @@ def collect(store: Words, epochs: int) -> None:
 
 @kernel
 def _drop_configs(store: Words, epochs: int) -> None:
-    """Numbers never handed out become free; numbers handed out long ago are gone for good."""
+    """Free the numbers that were never handed out; those handed out too long ago go to a new generation."""
     store[FREE] = 0
     for config in range(store[CONFIGS]):
         row = store[CONFIG] + 4 * config
@@ -60,11 +60,11 @@ def _drop_configs(store: Words, epochs: int) -> None:
         if config >= _ALWAYS_KEPT and (age < 0 or age <= store[EPOCH] - epochs):
             store[row + OFFSET] = -1
             store[row + LENGTH] = 0
-            if age < 0:
-                store[store[UNUSED] + store[FREE]] = config
-                store[FREE] += 1
-            else:
-                store[row + FLAGS] = GONE
+            store[row + AGE] = -1
+            store[store[UNUSED] + store[FREE]] = config
+            store[FREE] += 1
+            if age >= 0:
+                store[store[GENERATION] + config] += 1
 
 
 @kernel

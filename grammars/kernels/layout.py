@@ -60,8 +60,9 @@ CONFIGS, CONTEXTS, USED, POINTS, ITEMS, WAITING, ACTIVE, NEED, WORK, LAZY_ROW, L
     LAZY_MOVES,  # per lazy row and byte class: 0 unknown, 1 dead, else row + 2
     LAZY_ACCEPTS,
     UNUSED,  # numbers of configurations that may be used again
-) = range(16, 48, 2)
-HEADER = 48
+    GENERATION,  # per configuration: how many others had its number before
+) = range(16, 50, 2)
+HEADER = 50
 WIDTH = {CONFIG: 4, LOOPS: 3, FAR: 2, CONTEXT: 5, PENDING: 2}  # other sections have entries of one word
 
 # Columns of CONFIG and CONTEXT
@@ -71,8 +72,14 @@ FRAMES = -1  # in column LOOP of a context: it is a set of frames
 KEY = -2  # in column LOOP: the key of a left-recursive component's contexts is -2 - component
 ABANDONED = -(1 << 30)  # in column LOOP: such a key whose contexts were not finished
 
-ACCEPTING, GONE = 1, 2  # bits of FLAGS
+ACCEPTING = 1  # bit of FLAGS
+
+# Users hold *states*: a configuration's number and above it its generation. So numbers are used again without a state
+# that was dropped ever meaning something else.
+CONFIG_BITS = 24
+CONFIG_MASK = (1 << CONFIG_BITS) - 1
 
 # Special counts of a repetition, used only while masks are computed (see `walk.far_config`)
+MAX_COUNT = (1 << 30) - 1
 FREE_COUNT = (1 << 30) + 1  # may go on for longer than any token, may stop
 LOCKED_COUNT = (1 << 30) + 2  # must go on for longer than any token

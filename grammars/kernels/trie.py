@@ -11,13 +11,19 @@ from __future__ import annotations
 import numpy as np
 
 from grammars.kernels.arrays import Data, Table, Words
-from grammars.kernels.policy import kernel
+from grammars.kernels.policy import kernel, part
 
 UTF8_STATES = 8
 OTHER_BYTES = 1 << UTF8_STATES  # bit of the third word of `below`: a byte >= 0x80 occurs below
 
 DEPTH, SKIP, PARENT, TOKEN, HEIGHT = range(5)  # columns of the table that is built, in depth-first order
 CHILD, CHILDREN_END, FIRST, OWN_END, END, BELOW_HEIGHT = range(6)  # columns of the table that is walked
+
+
+@part
+def ascii_bit(n: int) -> int:
+    """A word with bit n set; bit 63 is the sign."""
+    return 1 << n if n < 63 else -1 << 63
 
 
 @kernel
@@ -116,9 +122,9 @@ def summarise(byte: Data, nodes: Table, below: Words) -> None:
             high |= below[child, 1]
             others |= below[child, 2] & OTHER_BYTES
             if b < 64:
-                low |= 1 << b
+                low |= ascii_bit(b)
             elif b < 128:
-                high |= 1 << (b - 64)
+                high |= ascii_bit(b - 64)
             else:
                 others = OTHER_BYTES
             for state in range(UTF8_STATES):

@@ -24,6 +24,8 @@ from grammars.kernels.layout import (
     AGE,
     BROAD,
     CONFIG,
+    CONFIG_BITS,
+    CONFIG_MASK,
     CONFIGS,
     CONTEXT,
     COUNT,
@@ -34,7 +36,7 @@ from grammars.kernels.layout import (
     FINISHED,
     FLAGS,
     FREE_COUNT,
-    GONE,
+    GENERATION,
     GROW,
     HEAP,
     ITEM,
@@ -58,6 +60,7 @@ from grammars.kernels.trie import (
     FIRST,
     OTHER_BYTES,
     OWN_END,
+    ascii_bit,
     utf8_step,
 )
 from grammars.program import BYTE_CLASS, COUNTS, HIGH, LOW, RULE_WIDTH, RULES, SHORTEST, UNBOUNDED
@@ -217,9 +220,9 @@ def learn_loops(program: Words, store: Words, moves: Table, config: int) -> int:
             return after
         if after == config:
             if byte < 64:
-                low |= 1 << byte
+                low |= ascii_bit(byte)
             else:
-                high |= 1 << (byte - 64)
+                high |= ascii_bit(byte - 64)
     others = _other_characters_loop(program, store, moves, config)
     if others < 0:
         return others
@@ -342,18 +345,19 @@ def advance_tokens(
     data: Data,
     offsets: Words,
     kind: Data,
-    configs: Words,
+    states: Words,
     tokens: Words,
     first: int,
     out: Words,
 ) -> tuple[int, int]:
-    """`out[i]`: the configuration after `tokens[i]`. Returns (rows done, code)."""
+    """`out[i]`: the state after `tokens[i]` in state `states[i]`. Returns (rows done, code)."""
     for i in range(first, len(tokens)):
-        after = _advance_token(program, store, moves, data, offsets, kind, configs[i], tokens[i])
+        after = _advance_token(program, store, moves, data, offsets, kind, states[i], tokens[i])
         if after < DEAD:
             return i, after
         if after >= 0:
             touch(store, after)
+            after |= store[store[GENERATION] + after] << CONFIG_BITS
         out[i] = after
         if store[WORK] < 0:
             return i, EXHAUSTED
@@ -362,12 +366,15 @@ def advance_tokens(
 
 @part
 def _advance_token(
-    program: Words, store: Words, moves: Table, data: Data, offsets: Words, kind: Data, config: int, token: int
+    program: Words, store: Words, moves: Table, data: Data, offsets: Words, kind: Data, state: int, token: int
 ) -> int:
-    if config == DEAD:
+    if state == DEAD:
         return DEAD
+    config = state & CONFIG_MASK
     row = store[CONFIG] + 4 * config
-    if config < DEAD or config >= store[CONFIGS] or store[row + AGE] < 0 or store[row + FLAGS] & GONE != 0:
+    if state < DEAD or config >= store[CONFIGS] or store[row + AGE] < 0:
+        return LOST
+    if state >> CONFIG_BITS != store[store[GENERATION] + config]:
         return LOST
     if kind[token] == END_TOKEN:
         return FINISHED if store[row + FLAGS] & ACCEPTING != 0 else DEAD

@@ -28,6 +28,7 @@ from grammars.preference.program import width
 from grammars.regex import parse
 
 _CHARS_PER_STEP = 8
+_CHARS_COPIED_PER_STEP = 256  # an expression is copied into the one that contains it
 
 Rope = tuple["Rope | str", ...]
 
@@ -101,11 +102,12 @@ def _together(parts: list[tuple[Rope, int]], before: str = "", between: str = ""
     return (*ropes, after), length + len(before) + len(after)
 
 
-def _joined(parts: list[Pattern]) -> Pattern:
+def _joined(parts: list[Pattern], budget: Budget) -> Pattern:
     if len(parts) <= 1:
         return parts[0] if parts else _NOTHING
     fixed = [part.fixed for part in parts if part.fixed is not None]
     value, length = _together([part.regex() for part in parts])
+    budget.charge(length // _CHARS_COPIED_PER_STEP)
     if len(fixed) < len(parts):
         return Pattern(value, length)
     node = sequence(part.node for part in fixed)
@@ -201,7 +203,7 @@ class Terminals:
             case "expansions":
                 return self._either(parts, home.source, tree)
             case "expansion":
-                return _joined(parts)
+                return _joined(parts, self._budget)
             case "maybe":
                 return _repeated(parts[0], 0, 1, "?")
             case "expr":
@@ -223,6 +225,7 @@ class Terminals:
         """Alternatives in lark's order, the longest first; without a choice of lengths they need no order."""
         if len(parts) == 1:
             return parts[0]
+        self._budget.charge(sum(part.length for part in parts) // _CHARS_COPIED_PER_STEP)
         fixed = [part.fixed for part in parts if part.fixed is not None]
         node = whole = None
         if len(fixed) == len(parts):

@@ -23,6 +23,7 @@ from grammars.lark_front.trees import bounds, fold
 from grammars.limits import Budget, Limits
 
 SKIP = "%ignore"
+_RULE_COST = 2
 _LONG_NAME = 120
 _WIDE = 32  # a longer group becomes a rule, or nested groups would be copied once per level
 
@@ -73,7 +74,7 @@ class Translation:
         return sequence([self._skip, first])
 
     def _rule(self, job: _Job) -> None:
-        self._budget.charge()
+        self._budget.charge(_RULE_COST)
         if not job.definition.bodies:
             raise UnsupportedFeature(
                 f"the rule {job.name} is declared but not defined",

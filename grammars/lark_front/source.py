@@ -66,9 +66,8 @@ class Source:
 def read_source(text: str, limits: Limits, budget: Budget) -> Source:
     """Scan and parse a grammar text."""
     check_size(text, limits)
-    scan = _Scan(text, limits)
+    scan = _Scan(text, limits, budget)
     scan.run()
-    budget.charge(scan.tokens // _TOKENS_PER_STEP)
     return Source(text, _parse(text, "".join(scan.output)), scan.nested)
 
 
@@ -98,8 +97,8 @@ def check_nesting(depth: int, text: str, offset: int, limits: Limits) -> None:
 class _Scan:
     """One pass over the text; `output` is what lark reads."""
 
-    def __init__(self, text: str, limits: Limits):
-        self.text, self.limits = text, limits
+    def __init__(self, text: str, limits: Limits, budget: Budget):
+        self.text, self.limits, self.budget = text, limits, budget
         self.output: list[str] = []
         self.nested: dict[int, str] = {}
         self.tokens = self.depth = self.offset = 0
@@ -108,7 +107,7 @@ class _Scan:
         while self.offset < len(self.text):
             match = _PIECE.match(self.text, self.offset)
             kind, piece = (match.lastgroup, match[0]) if match else (None, "")
-            self.tokens += kind not in ("space", "comment")
+            self._count(kind)
             if kind == "extension":
                 self._extension(piece)
                 continue
@@ -121,6 +120,12 @@ class _Scan:
                 self._check_other(piece)
             self.output.append(piece)
             self.offset += len(piece)
+
+    def _count(self, kind: str | None) -> None:
+        if kind not in ("space", "comment"):
+            self.tokens += 1
+            if self.tokens % _TOKENS_PER_STEP == 0:
+                self.budget.charge()
 
     def _fail(self, message: str, hint: str | None = None) -> NoReturn:
         raise GrammarSyntaxError(message, span=Span(self.text, self.offset), hint=hint)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from grammars.expression import Node, choice, sequence
 from grammars.lexing.lexers import Lexers
+from grammars.lexing.symbols import Shift
 from grammars.limits import Budget
 from grammars.preference.elimination import expression_of
 from grammars.preference.futures import FALSE, TRUE
@@ -55,6 +56,7 @@ class Boundaries:
         self._places: list[_Place] = []
         self._place_numbers: dict[_Place, int] = {}
         self._edges: dict[int, dict[int, Node]] = {}
+        self._kept: dict[tuple[int, Shift], int] = {}
         self._ending: list[list[End]] = []
         self._ends: dict[int, dict[End, list[int]]] = {}
         self._lexemes: dict[tuple[int, End], Node] = {}
@@ -65,9 +67,22 @@ class Boundaries:
         """The boundary at the beginning of the text."""
         return self._number(Boundary(lexer, TRUE, self._machine.first_context))
 
-    def after(self, end: End, lexer: int) -> int:
-        """The boundary after a token, with the lexer that goes on."""
-        return self._number(Boundary(lexer, end.demand, end.context))
+    def after(self, end: End, shift: Shift) -> int:
+        """The boundary after a token that the parser shifts."""
+        return self._number(Boundary(shift.lexer, self._relevant(end.demand, shift), end.context))
+
+    def _relevant(self, demand: int, shift: Shift) -> int:
+        """The demand without those parts that nothing which may come next can fail to meet."""
+        key = (demand, shift)
+        if key not in self._kept:
+            futures, possible = self._machine.futures, self._lexers.after_match[shift.terminal]
+            parts: list[int] = []
+            for part in futures.parts(demand):
+                letters = frozenset[int]().union(*map(self._machine.letters, futures.threads(part)))
+                if not (letters <= possible and letters.isdisjoint(shift.relevant) and futures.at_end(part)):
+                    parts.append(part)
+            self._kept[key] = futures.all(parts)
+        return self._kept[key]
 
     def tokens(self, boundary: int) -> list[End]:
         """How a token that the parser sees can end, if ignored ones may come before it."""
@@ -106,7 +121,8 @@ class Boundaries:
                 row: dict[int, list[Node]] = {}
                 for end in self._ends_from(between):
                     if end.ignored:
-                        target = self.after(end, self._boundaries[between].lexer)
+                        lexer = self._boundaries[between].lexer
+                        target = self._number(Boundary(lexer, end.demand, end.context))
                         if found.setdefault(target, len(queue)) == len(queue):
                             queue.append(target)
                         row.setdefault(found[target], []).append(self._lexeme(between, end))

@@ -12,7 +12,7 @@ grammar small.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from lark.lexer import PatternStr, TerminalDef
@@ -20,7 +20,7 @@ from lark.lexer import PatternStr, TerminalDef
 from grammars.errors import GrammarError, GrammarSyntaxError
 from grammars.lexing.tables import Tables
 from grammars.limits import Budget
-from grammars.preference.program import MATCH, Program, width
+from grammars.preference.program import CHAR, MATCH, Program, width
 from grammars.preference.threads import Machine
 
 _PAIRS_PER_STEP = 16
@@ -51,8 +51,22 @@ class Lexers:
             frozenset(self.numbers[name] for name in state.accepts if name in self.numbers) | self.ignored
             for state in tables.states
         ]
+        self.after_match: list[frozenset[int]] = []
         merged, self.of_state = self._merged()
         self.lexers = [self._lexer(_members(bits)) for bits in merged]
+        firsts = [self._letters(self.machine.spread([entry])) for entry in self.entries]
+        self._next_letters = [frozenset[int]().union(*(firsts[n] for n in members)) for members in self.accepted]
+
+    def relevant(self, number: int, state: int) -> frozenset[int]:
+        """Characters that could turn a match of a terminal into another one and could come next in a parser state.
+
+        Demands on any others need not be carried past the terminal.
+        """
+        return self.after_match[number] & self._next_letters[state]
+
+    def _letters(self, places: Iterable[int]) -> frozenset[int]:
+        chars = (place for place in places if self.machine.code[place].kind == CHAR)
+        return frozenset[int]().union(*map(self.machine.letters, chars))
 
     def _lexer(self, members: list[int]) -> Lexer:
         strings = [number for number in members if isinstance(self.terminals[number].pattern, PatternStr)]
@@ -96,32 +110,41 @@ class Lexers:
         return [_union(group) for group in groups], [numbers[members] for members in self.accepted]
 
     def _enemies(self) -> list[int]:
-        """For each terminal (as bits) those it meets: a match of one begins a match of the other."""
+        """For each terminal (as bits) those it meets: a match of one begins a match of the other.
+
+        On the way, `after_match` collects the characters with which a match, of whatever terminal, can go on there.
+        """
         used = sorted(frozenset[int]().union(*self.accepted))
         enemies = [0] * len(self.terminals)
+        after: list[set[int]] = [set() for _ in self.terminals]
         for i, first in enumerate(used):
-            for second in used[i + 1 :]:
-                if self._meet(first, second):
-                    enemies[first] |= 1 << second
-                    enemies[second] |= 1 << first
+            for second in used[i:]:
+                for one, other, letters in self._meetings(first, second):
+                    after[one] |= letters
+                    enemies[one] |= 1 << other
+                    enemies[other] |= 1 << one
+        self.after_match = [frozenset(letters) for letters in after]
         return enemies
 
-    def _meet(self, first: int, second: int) -> bool:
+    def _meetings(self, first: int, second: int) -> Iterator[tuple[int, int, frozenset[int]]]:
+        """Where one of two terminals has matched and the other may too, or may go on: with which characters."""
         machine = self.machine
         begin = [machine.spread([self.entries[number]]) for number in (first, second)]
         stack = [(a, b) for a in begin[0] for b in begin[1]]
         seen = set(stack)
         while stack:
             a, b = stack.pop()
-            if machine.code[a].kind == MATCH or machine.code[b].kind == MATCH:
-                return True
-            if not machine.letters(a).isdisjoint(machine.letters(b)):
+            ended = machine.code[a].kind == MATCH, machine.code[b].kind == MATCH
+            if ended[0]:
+                yield first, second, self._letters([b])
+            if ended[1]:
+                yield second, first, self._letters([a])
+            if not any(ended) and not machine.letters(a).isdisjoint(machine.letters(b)):
                 after = [machine.spread([machine.code[place].b]) for place in (a, b)]
                 fresh = {(x, y) for x in after[0] for y in after[1]} - seen
                 self._budget.charge(1 + len(fresh) // _PAIRS_PER_STEP)
                 seen |= fresh
                 stack += fresh
-        return False
 
 
 def _bits(numbers: Iterable[int]) -> int:
@@ -142,7 +165,7 @@ def _union(group: list[int]) -> int:
 def _fits(group: list[int], enemies: list[int]) -> bool:
     """Whether lexers can share one list: what it adds to one of them meets nothing in that one."""
     whole = _union(group)
-    return all(not enemies[number] & whole & ~bits for bits in group for number in _members(bits))
+    return all(not enemies[number] & ~(1 << number) & whole & ~bits for bits in group for number in _members(bits))
 
 
 def _rank(terminal: TerminalDef) -> tuple[int, int, int, str]:

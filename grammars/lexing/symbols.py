@@ -9,6 +9,7 @@ merging, with the same lexers after terminals and the same conflicts at the ends
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from lark.grammar import Rule
 
@@ -19,7 +20,14 @@ from grammars.limits import Budget
 _SYMBOLS_PER_STEP = 50
 
 Pair = tuple[int, str]
-Shift = tuple[int, int]  # a terminal, and the lexer after it
+
+
+class Shift(NamedTuple):
+    """A terminal, the lexer after it, and the characters that could prolong it there."""
+
+    terminal: int
+    lexer: int
+    relevant: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +108,8 @@ class _Split:
         symbols: list[int | Shift] = []
         for before, after, symbol in zip(path, path[1:], rule.expansion, strict=False):
             if symbol.is_term:
-                symbols.append((self._lexers.numbers[symbol.name], self._lexers.of_state[after]))
+                number = self._lexers.numbers[symbol.name]
+                symbols.append(Shift(number, self._lexers.of_state[after], self._lexers.relevant(number, after)))
             else:
                 symbols.append(group[(before, symbol.name)])
         forbidden = self._states[path[-1]].forbidden.get(rule, frozenset())

@@ -14,7 +14,7 @@ from functools import reduce
 from typing import Any, TypeVar
 
 import lark
-from lark.exceptions import GrammarError as LarkGrammarError
+from lark.exceptions import LarkError
 from lark.grammar import NonTerminal, Rule, RuleOptions, Symbol, Terminal
 from lark.lexer import PatternRE, PatternStr, TerminalDef
 from lark.load_grammar import Grammar
@@ -31,7 +31,7 @@ from grammars.limits import Budget, Limits
 T = TypeVar("T")
 
 _DEEPEST = 30  # lark's own transformations recurse on groups
-_STEPS = 100  # elementary operations of lark's analysis per unit of compile work
+_STEPS = 30  # elementary operations of lark's analysis per unit of compile work
 _EXPANDED = 50  # lark writes counted repetitions out below this, and factors them above
 
 
@@ -65,7 +65,7 @@ def tables_of(module: Module, start: str, terminals: Terminals, limits: Limits, 
 def _guarded(work: Callable[[], T]) -> T:
     try:
         return work()
-    except LarkGrammarError as error:
+    except LarkError as error:
         raise GrammarSyntaxError(f"lark refuses this grammar: {error}") from None
     except RecursionError:
         raise LimitExceeded("the grammar is too deep for lark's analysis", hint='use lexing="scannerless"') from None
@@ -94,7 +94,7 @@ def _rule(definition: Definition, limits: Limits, budget: Budget) -> tuple[str, 
     first, *extensions = definition.bodies
     trees: list[Any] = []
     for tree, home in (first, *extensions):
-        budget.charge(1 + _cost(tree, home.source, limits) // _STEPS)
+        budget.charge(1 + _cost(tree, home.source, limits))
         trees.insert(0, fold(tree, _converter(home.rename, home.source, set(definition.params))))
     whole = trees.pop()
     whole.children[:0] = trees

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from grammars.expression import EPSILON, NOTHING, Call, Node, Text, choice, sequence
 from grammars.lexing.boundaries import Boundaries, End
-from grammars.lexing.symbols import END, Production, Symbols
+from grammars.lexing.symbols import END, Production, Shift, Symbols
 from grammars.limits import Budget
 
 
@@ -22,6 +22,7 @@ class State(NamedTuple):
 
 Key = tuple[int, State]  # a nonterminal and where it begins
 Item = tuple[Key, int, int, State]  # a key, one of its productions, how many symbols are read, and where that led
+Row = dict[State, list[tuple[State, Key | End]]]  # how states go on: with a nonterminal from there, or with a token
 
 
 class Threading:
@@ -34,6 +35,7 @@ class Threading:
         self._steps: dict[tuple[int, int], list[End]] = {}
         self._seen: set[Item] = set()
         self._work: list[Item] = []
+        self._layers: dict[tuple[Key, int], tuple[list[Row], list[State]]] = {}
         self._states: dict[State, int] = {}
         self._queue: list[tuple[Key, State]] = []
         self._known: dict[tuple[Key, State], Node] = {}
@@ -85,7 +87,7 @@ class Threading:
             self._waiting[below].append(item)
             reached = list(self._answers[below])
         else:
-            reached = [self._after(end, symbol[1]) for end in self._ends(state, symbol[0])]
+            reached = [self._after(end, symbol) for end in self._ends(state, symbol.terminal)]
         for after in reached:
             self._add((key, number, dot + 1, after))
 
@@ -104,8 +106,8 @@ class Threading:
             self._steps[key] = [end for end in self._boundaries.tokens(state.boundary) if end.terminal == terminal]
         return self._steps[key]
 
-    def _after(self, end: End, lexer: int) -> State:
-        return State(self._boundaries.after(end, lexer), frozenset())
+    def _after(self, end: End, shift: Shift) -> State:
+        return State(self._boundaries.after(end, shift), frozenset())
 
     # -- rules ----------------------------------------------------------------------------------------------------
 
@@ -125,24 +127,29 @@ class Threading:
             self.rules[name.rule] = choice(self._production(key, number, answer) for number in productions)
 
     def _production(self, key: Key, number: int, answer: State) -> Node:
-        """What a production reads between two states: forward to what can be reached, then backward from the end."""
+        """What a production reads between two states: backward from the end, through what can be reached."""
         production = self._symbols.productions[key[0]][number]
-        layers: list[list[State]] = [[key[1]]]
-        steps: list[dict[State, list[tuple[State, Key | End]]]] = []
-        for symbol in production.symbols:
-            row = {state: self._ways(state, symbol) for state in layers[-1]}
-            steps.append(row)
-            layers.append(list(dict.fromkeys(after for ways in row.values() for after, _ in ways)))
-        rest: dict[State, Node] = {s: EPSILON for s in layers[-1] if _reduced(s, production) == answer}
-        for row in reversed(steps):
+        steps, last = self._reached(key, number)
+        rest: dict[State, Node] = {s: EPSILON for s in last if _reduced(s, production) == answer}
+        for row in reversed(steps if rest else ()):
             self._budget.charge()
             rest = {state: node for state, ways in row.items() if (node := self._joined(state, ways, rest)) != NOTHING}
         return rest.get(key[1], NOTHING)
 
-    def _ways(self, state: State, symbol: int | tuple[int, int]) -> list[tuple[State, Key | End]]:
+    def _reached(self, key: Key, number: int) -> tuple[list[Row], list[State]]:
+        """The states between the symbols of a production, with the ways from one to the next."""
+        if (key, number) not in self._layers:
+            layer, steps = [key[1]], list[Row]()
+            for symbol in self._symbols.productions[key[0]][number].symbols:
+                steps.append({state: self._ways(state, symbol) for state in layer})
+                layer = list(dict.fromkeys(after for ways in steps[-1].values() for after, _ in ways))
+            self._layers[(key, number)] = steps, layer
+        return self._layers[(key, number)]
+
+    def _ways(self, state: State, symbol: int | Shift) -> list[tuple[State, Key | End]]:
         if isinstance(symbol, int):
             return [(after, (symbol, state)) for after in self._answers[(symbol, state)]]
-        return [(self._after(end, symbol[1]), end) for end in self._ends(state, symbol[0])]
+        return [(self._after(end, symbol), end) for end in self._ends(state, symbol.terminal)]
 
     def _joined(self, state: State, ways: list[tuple[State, Key | End]], rest: dict[State, Node]) -> Node:
         return choice(

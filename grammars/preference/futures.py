@@ -68,6 +68,24 @@ class Futures:
             return demand if demand <= TRUE else self.all([self.replace(part, atom) for part in value])
         return atom(value) if kind == _ATOM else self.negation(self.replace(value, atom))
 
+    def parts(self, demand: int) -> list[int]:
+        """Demands that together are this one."""
+        _, value = self._keys[demand]
+        if demand <= TRUE or not isinstance(value, frozenset):
+            return [] if demand == TRUE else [demand]
+        return sorted(value)
+
+    def threads(self, demand: int) -> set[int]:
+        """The instructions of the threads whose matching the demand is about."""
+        found: set[int] = set()
+
+        def note(instruction: int) -> int:
+            found.add(instruction)
+            return self.will_match(instruction)
+
+        self.replace(demand, note)
+        return found
+
     def at_end(self, demand: int) -> bool:
         """Whether the demand holds when no text comes any more."""
         return self.replace(demand, lambda _: FALSE) == TRUE

@@ -18,7 +18,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from grammars.errors import GrammarSyntaxError, LimitExceeded, UnsupportedFeature
 from grammars.expression import Ranges
@@ -240,13 +240,14 @@ def _charset(op: Any, argument: Any, flags: int, properties: dict[int, str]) -> 
     letters = "i" * bool(flags & sre.SRE_FLAG_IGNORECASE) + "a" * bool(flags & sre.SRE_FLAG_ASCII)
     if op is sre.ANY:
         return ANY if flags & sre.SRE_FLAG_DOTALL else ranges_of(r"[^\n]", "")
-    items = argument if op is sre.IN else [(sre.LITERAL, argument)]
+    items: list[Item] = argument if op is sre.IN else [(sre.LITERAL, argument)]
     negated = op is sre.NOT_LITERAL or items[0][0] is sre.NEGATE
-    pieces = "".join(_piece(*item, properties) for item in items if item[0] is not sre.NEGATE)
+    pieces = "".join(_piece(item, properties) for item in items if item[0] is not sre.NEGATE)
     return ranges_of(f"[{'^' * negated}{pieces}]", letters)
 
 
-def _piece(op: Any, argument: Any, properties: dict[int, str]) -> str:
+def _piece(item: Item, properties: dict[int, str]) -> str:
+    op, argument = item
     if op is sre.CATEGORY:
         return _CATEGORIES[argument]
     if op is sre.RANGE:
@@ -264,7 +265,7 @@ def _all_items(items: Any) -> list[Item]:
             out.extend(value)
             stack.extend(argument for _, argument in value)
         elif isinstance(value, tuple | list):
-            stack.extend(value)
+            stack.extend(cast(list[Any], value))
     return out
 
 

@@ -14,6 +14,8 @@ from grammars.preference.charsets import Alphabet
 from grammars.preference.futures import FALSE, TRUE, Futures
 from grammars.preference.program import AHEAD, BEHIND, CHAR, LOOP, MATCH, SPLIT, Program
 
+_THREADS_PER_STEP = 8
+
 Thread = tuple[int, int]
 Threads = tuple[Thread, ...]
 
@@ -92,7 +94,7 @@ class Machine:
 
     def step(self, threads: Threads, letter: int, context: int) -> Threads:
         """The threads after a character; `context` is the one after it."""
-        self._budget.charge()
+        self._budget.charge(1 + len(threads) // _THREADS_PER_STEP)
         moved: list[Thread] = []
         for place, demand in threads:
             kind, a, b, _ = self.code[place]

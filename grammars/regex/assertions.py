@@ -24,6 +24,7 @@ from grammars.expression import (
     Look,
     Named,
     Node,
+    Ranges,
     Repeat,
     Sequence,
     Text,
@@ -153,4 +154,10 @@ def _membership(leaf: Node | None, word: Node) -> bool | None:
         return None
     if not overlap(leaf.ranges, word.ranges):
         return False
-    return None if overlap(leaf.ranges, invert(word.ranges)) else True
+    return None if overlap(leaf.ranges, _others(word)) else True
+
+
+@lru_cache(maxsize=32)
+def _others(word: Chars) -> Ranges:
+    """The characters that are no word characters."""
+    return invert(word.ranges)

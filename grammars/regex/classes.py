@@ -12,12 +12,14 @@ import re
 from functools import lru_cache
 
 from grammars.expression import ANY_CHAR, Chars, Node, Ranges, chars
+from grammars.limits import Budget
 from grammars.regex.escapes import category, read_escape
 from grammars.regex.folding import folded
 from grammars.regex.mode import Mode
 from grammars.regex.rangesets import invert, union
 from grammars.regex.source import Source
 
+_STEP = 16  # characters of a class read per unit of compile work
 LINE_ENDS: Ranges = ((0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029))  # of ECMA-262; Python knows \n only
 
 _PYTHON_EXTENT = re.compile(r"\[\^?+\]?+(?:[^\]\\]++|\\.)*+\]", re.DOTALL)
@@ -41,12 +43,13 @@ def category_node(letter: str, mode: Mode) -> Node:
     return chars(category(letter, mode))
 
 
-def read_class(source: Source, start: int, mode: Mode) -> tuple[Node, int]:
+def read_class(source: Source, start: int, mode: Mode, budget: Budget) -> tuple[Node, int]:
     """The class whose `[` stands at `start`, and where it ends."""
     extent = (_ECMA_EXTENT if mode.ecma else _PYTHON_EXTENT).match(source.text, start)
     if extent is None:
         hint = r"add a closing ']', or write \[ for the character"
         raise source.error("unterminated character class", start, hint=hint)
+    budget.charge((extent.end() - start) // _STEP)
     node = _KNOWN.get(extent[0], mode)
     if node is None:
         node = chars(_class_ranges(source, start, extent.end(), mode))

@@ -18,8 +18,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
 
-from grammars.expression import NOTHING, Look, Named, Node, choice, sequence, text
-from grammars.limits import Limits
+from grammars.expression import NOTHING, Chars, Look, Named, Node, choice, sequence, text
+from grammars.limits import Budget, Limits
 from grammars.regex.assertions import TEXT_END, TEXT_START, caret, dollar, settle, word_boundary
 from grammars.regex.classes import category_node, dot, read_class, read_named_set
 from grammars.regex.folding import folded_character
@@ -35,6 +35,8 @@ _PLAIN_VERBOSE = re.compile(r"[^\\.^$*+?{\[()| \t\n\r\v\f#]+")
 _SKIPPED = re.compile(r"(?:[ \t\n\r\v\f]++|#[^\n]*+)++")
 _PYTHON_REFERENCE = re.compile(r"\\(?![1-7][0-7]{2})([1-9][0-9]?)")  # three octal digits are a character
 _ECMA_REFERENCE = re.compile(r"\\(?:([1-9][0-9]*)|k<[^>]*>)")
+_STEP = 4  # pieces of a pattern read per unit of compile work
+_CLASS_STEP = 16  # characters and ranges of a class per unit
 
 
 class _Last(Enum):
@@ -66,6 +68,8 @@ class Reader:
     __slots__ = (
         "assertions",
         "borders",
+        "budget",
+        "classes",
         "frames",
         "item",
         "items",
@@ -73,13 +77,16 @@ class Reader:
         "limits",
         "mode",
         "names",
+        "pieces",
         "place",
         "source",
     )
 
     def __init__(self, pattern: str, mode: Mode, limits: Limits):
         self.source, self.mode, self.limits = Source(pattern), mode, limits
-        self.place = 0
+        self.budget = Budget("compile_work", limits.compile_work)
+        self.place = self.pieces = 0
+        self.classes: set[str] = set()  # that were paid for: only the first of its kind costs work
         self.items: list[Item] = []
         self.item = 0  # where on the stack the last thing read begins
         self.last = _Last.NOTHING
@@ -92,6 +99,7 @@ class Reader:
         """The whole pattern, as expressions one after the other."""
         pattern, end = self.source.text, len(self.source.text)
         while self.place < end:
+            self._charge()
             plain = (_PLAIN_VERBOSE if self.mode.verbose else _PLAIN).match(pattern, self.place)
             if plain is not None:
                 self.place = plain.end()
@@ -104,6 +112,11 @@ class Reader:
             return [self._content(self.frames[0])]
         return self._nodes(self.items)
 
+    def _charge(self) -> None:
+        self.pieces += 1
+        if self.pieces % _STEP == 0:
+            self.budget.charge()
+
     # Items
 
     def _push(self, item: Item, last: _Last = _Last.ITEM) -> None:
@@ -113,6 +126,7 @@ class Reader:
     def _literal(self, string: str) -> None:
         if self.mode.ignore:
             for character in string:
+                self._charge()
                 self._push(folded_character(character, self.mode), _Last.LITERAL)
         else:
             self._push(string, _Last.LITERAL)
@@ -128,7 +142,15 @@ class Reader:
         self._push(dot(self.mode))
 
     def bracket(self) -> None:
-        node, self.place = read_class(self.source, self.place, self.mode)
+        start = self.place
+        node, self.place = read_class(self.source, start, self.mode, self.budget)
+        self._set(start, node)
+
+    def _set(self, start: int, node: Node) -> None:
+        text = self.source.text[start : self.place]
+        if text not in self.classes and isinstance(node, Chars):
+            self.classes.add(text)
+            self.budget.charge(len(node.ranges) // _CLASS_STEP)
         self._push(node)
 
     # Assertions and escapes
@@ -161,7 +183,7 @@ class Reader:
             if isinstance(found, int):
                 self._literal(chr(found))
             else:
-                self._push(found)
+                self._set(start, found)
 
     def _check_reference(self, start: int) -> None:
         r"""Refuse `\1` and its kin."""

@@ -1,0 +1,49 @@
+"""JSON Schema: from a schema to a grammar of exactly the JSON texts that are valid under it.
+
+The pipeline, a file for each stage:
+
+    text, dict, type ── reading ──▶ values with exact numbers
+         ── documents ──▶ places: sub-schemas with their base URI and draft
+         ── keywords ──▶ shapes: for each JSON type a set of values, boolean combinations worked out
+         ── assembly, items, members ──▶ rules, one for each distinct sub-schema that is reached
+         ── strings, number_grammar ──▶ expressions for what stands between quotes, and for numbers
+
+What a keyword means never depends on where it stands, so `not`, `oneOf`, `if` and the others are operations on normal
+forms (`shapes`), not special cases. What cannot be enforced exactly is refused, with the keyword and the place.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from grammars.grammar import Grammar
+from grammars.limits import Limits
+from grammars.schema.assembly import Assembly
+from grammars.schema.documents import Documents
+from grammars.schema.keywords import Keywords
+from grammars.schema.notes import Enforcement
+from grammars.schema.options import DRAFTS, SchemaOptions
+from grammars.schema.reading import read_schema
+
+__all__ = ["Enforcement", "SchemaOptions", "json_schema"]
+
+_DEFAULT_OPTIONS = SchemaOptions()
+
+
+def json_schema(schema: Any, options: SchemaOptions = _DEFAULT_OPTIONS, limits: Limits | None = None) -> Grammar:
+    """The JSON texts that are valid under a schema.
+
+    `schema` is JSON text, a dict, a bool, or anything pydantic has a schema for: a model, a dataclass, a TypedDict,
+    an enum, a type such as `list[int]`.
+
+    >>> grammar = json_schema({"type": "array", "items": {"enum": [1, "a"]}, "maxItems": 2})
+    >>> grammar.matches(b'[1.0, "a"]'), grammar.matches(b"[2]")
+    (True, False)
+    """
+    limits = limits or Limits()
+    value = read_schema(schema, limits)
+    draft = None if options.draft is None else DRAFTS[options.draft]
+    documents = Documents(value, draft, options.registry, limits)
+    keywords = Keywords(documents, options, limits)
+    start, rules = Assembly(keywords, options, limits).grammar(keywords.term(documents.root))
+    return Grammar.of_rules(start, rules, keywords.notes.values())

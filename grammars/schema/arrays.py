@@ -1,7 +1,7 @@
 """Sets of arrays: conjunctions of what keywords say, and their boolean combinations as unions of such conjunctions.
 
-The complement of a conjunction is the union of the complements of its parts, and each of these is a conjunction again: an item
-fails, an item somewhere in the rest fails (`contains` of the opposite), there are too few or too many.
+The complement of a conjunction is the union of the complements of its parts, and each of these is a conjunction
+again: an item fails, an item somewhere in the rest fails (`contains` of the opposite), there are too few or too many.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class Contains:
 
 @dataclass(frozen=True, slots=True)
 class ArraySet:
-    """Arrays whose items are of `prefix`, then of `rest`, and so on; `seen` and `seen_matching` are the evaluated items."""
+    """Arrays whose items are of `prefix`, then of `rest`, and so on; `seen` and `seen_matching` are the evaluated
+    items."""
 
     prefix: tuple[Term, ...] = ()
     rest: Term = TRUE

@@ -1,14 +1,16 @@
 """Sets of decimals as automata over digits: comparisons, multiples and lists of values in any boolean combination.
 
-A number is read from the left: sign, digits, point, digits, and maybe a zero exponent. Every atom of the term follows it with a
-small state of its own, and a state of the automaton is the tuple of them:
+A number is read from the left: sign, digits, point, digits, and maybe a zero exponent. Every atom of the term follows
+it with a small state of its own, and a state of the automaton is the tuple of them:
 
-* A bound c compares the digits read with those of |c|: how many digits were read and how the comparison stands. As numbers have no
-  leading zeros, the count decides at the point which of the two is longer.
-* A multiple of m = M / 10^s keeps the digits read, as a number modulo M, up to the s-th place; from there on digits must be zero.
+* A bound c compares the digits read with those of |c|: how many digits were read and how the comparison stands. As
+  numbers have no leading zeros, the count decides at the point which of the two is longer.
+* A multiple of m = M / 10^s keeps the digits read, as a number modulo M, up to the s-th place; from there on digits
+  must be zero.
 
-Whether the number is in the set is decided from the tuple by the term. Equivalent states are merged (Moore), dead ones dropped,
-and each state that is left becomes a rule that reads one character and calls the next: calls in last place cost no stack.
+Whether the number is in the set is decided from the tuple by the term. Equivalent states are merged (Moore), dead
+ones dropped, and each state that is left becomes a rule that reads one character and calls the next: calls in last
+place cost no stack.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ State = tuple[int, bool, tuple[Any, ...]]
 def digit_rules(term: Term, exponents: bool, budget: Budget) -> tuple[str, dict[str, Node]]:
     """Rules for the decimals of the term and the name of the first; no rules and an empty name if there are none."""
     automaton = _Automaton(term, exponents)
+    budget.charge(max((tracker.modulus for tracker in automaton.trackers if isinstance(tracker, _Residue)), default=0))
     states: list[State] = [automaton.start]
     numbers = {automaton.start: 0}
     rows: list[list[int]] = []

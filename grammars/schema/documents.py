@@ -1,9 +1,9 @@
 """Where a sub-schema stands, and what its references mean.
 
-A place is a sub-schema with the resource around it (the schema whose `$id` gives the base URI), the draft that the resource follows
-and, where `$dynamicRef` needs it, the resources entered on the way. References are looked up in the document, then in the
-registry, then among the standard's own meta-schemas; nothing is ever fetched. Identifiers are indexed when the first
-reference asks for one that is no plain pointer.
+A place is a sub-schema with the resource around it (the schema whose `$id` gives the base URI), the draft that the
+resource follows and, where `$dynamicRef` needs it, the resources entered on the way. References are looked up in the
+document, then in the registry, then among the standard's own meta-schemas; nothing is ever fetched. Identifiers are
+indexed when the first reference asks for one that is no plain pointer.
 """
 
 from __future__ import annotations
@@ -18,24 +18,29 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 from grammars.errors import GrammarSyntaxError, UnsupportedFeature
 from grammars.limits import Limits
+from grammars.schema.json_types import is_array, is_object
 from grammars.schema.options import DRAFTS
 from grammars.schema.reading import checked
 
-_ONE = ("additionalItems", "additionalProperties", "contains", "contentSchema", "else", "if", "items", "not", "propertyNames",
-        "then", "unevaluatedItems", "unevaluatedProperties")  # fmt: skip
+_ONE = (
+    *("additionalItems", "additionalProperties", "contains", "contentSchema", "else", "if", "items", "not"),
+    *("propertyNames", "then", "unevaluatedItems", "unevaluatedProperties"),
+)
 _LIST = ("allOf", "anyOf", "oneOf", "items", "prefixItems")
 _MAP = ("$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resource:
-    """A schema with a URI of its own; `loose` if nobody said which draft it follows."""
+    """A schema with a URI of its own; `loose` if nobody said which draft it follows, `validating` unless its
+    meta-schema leaves out the vocabulary of validation."""
 
     uri: str
     root: Any
     draft: int
     loose: bool
     pointer: str
+    validating: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +79,7 @@ class Documents:
         self._recursive: set[str] = set()
         self._indexed: set[int] = set()
         self._starts: dict[int, Resource] = {}
-        self._base = Resource("", schema, *self._draft_of(schema, None), "")
+        self._base = Resource("", schema, *self._draft_of(schema, None), "", self._validates(schema, True))
         self.root = self._enter(Place(schema, self._base, "", ()))
         self._known("", self.root.resource)
         self.has_dynamic = _mentions(schema, ("$dynamicRef", "$recursiveRef")) or any(
@@ -116,9 +121,9 @@ class Documents:
         """The place a `$recursiveRef` of draft 2019-09 speaks of."""
         first = self.follow(place, reference, "$recursiveRef")
         root = first.resource.root
-        if isinstance(root, dict) and root.get("$recursiveAnchor") is True:
+        if is_object(root) and root.get("$recursiveAnchor") is True:
             for resource in place.scope:
-                if isinstance(resource.root, dict) and resource.root.get("$recursiveAnchor") is True:
+                if is_object(resource.root) and resource.root.get("$recursiveAnchor") is True:
                     return self.follow(place, resource.uri + "#", "$recursiveRef")
         return first
 
@@ -128,14 +133,14 @@ class Documents:
         """The place with the resource that begins there, if one does."""
         resource = self._beginning(place.schema, place.resource, place.pointer)
         if resource is place.resource:
-            if place.scope or not place.pointer == "":
+            if place.scope or place.pointer:
                 return place
             return Place(place.schema, resource, place.pointer, (resource,))
         scope = (*place.scope, resource) if resource not in place.scope else place.scope
         return Place(place.schema, resource, "", scope)
 
     def _beginning(self, schema: Any, around: Resource, pointer: str) -> Resource:
-        if not isinstance(schema, dict) or (schema is around.root and around.uri):
+        if not is_object(schema) or (schema is around.root and around.uri):
             return around
         identifier = schema.get("id" if around.draft == 4 else "$id")
         if around.loose and identifier is None and isinstance(schema.get("id"), str) and schema is around.root:
@@ -148,7 +153,8 @@ class Documents:
         if known is None:
             uri = urldefrag(_joined(around.uri, identifier))[0]
             draft, loose = self._draft_of(schema, around)
-            known = Resource(uri, schema, draft, loose, around.pointer + pointer)
+            validating = self._validates(schema, around.validating)
+            known = Resource(uri, schema, draft, loose, around.pointer + pointer, validating)
             self._starts[id(schema)] = known
             self._known(uri, known)
         return known
@@ -157,14 +163,21 @@ class Documents:
         self._resources.setdefault(uri, resource)
 
     def _draft_of(self, schema: Any, around: Resource | None) -> tuple[int, bool]:
-        named: Any = schema.get("$schema") if isinstance(schema, dict) else None
-        if self._draft is not None and (around is None or not isinstance(named, str)):
-            return (self._draft, False) if not isinstance(named, str) or around is None else (self._draft, False)
-        if isinstance(named, str):
+        """The draft of a resource, and whether it is only assumed."""
+        if self._draft is not None and (around is None or not _names_dialect(schema)):
+            return self._draft, False
+        if _names_dialect(schema):
             for name, draft in DRAFTS.items():
-                if f"draft-0{name}/" in named or f"draft/{name}/" in named:
+                if f"draft-0{name}/" in schema["$schema"] or f"draft/{name}/" in schema["$schema"]:
                     return draft, False
         return (2020, True) if around is None else (around.draft, around.loose)
+
+    def _validates(self, schema: Any, around: bool) -> bool:
+        if not _names_dialect(schema):
+            return around
+        meta = self._registry.get(schema["$schema"])
+        vocabularies = meta.get("$vocabulary") if is_object(meta) else None
+        return not is_object(vocabularies) or any(str(name).endswith("/vocab/validation") for name in vocabularies)
 
     # -- references -----------------------------------------------------------------------------------------------
 
@@ -188,9 +201,9 @@ class Documents:
 
     def _step(self, here: Place, token: str, reference: str, place: Place) -> Place:
         value = here.schema
-        if isinstance(value, dict) and token in value:
+        if is_object(value) and token in value:
             return self.child(here, token)
-        if isinstance(value, list) and token.isdecimal() and int(token) < len(value):
+        if is_array(value) and token.isdecimal() and int(token) < len(value):
             return self.child(here, int(token))
         raise GrammarSyntaxError(f"$ref {reference!r} at {place.location} points nowhere")
 
@@ -208,7 +221,7 @@ class Documents:
                 self._load(uri, checked(self._registry[name], self._limits))
                 return
         for name, schema in self._registry.items():
-            if isinstance(schema, dict) and urldefrag(name)[0] not in self._resources:
+            if is_object(schema) and urldefrag(name)[0] not in self._resources:
                 self._load(urldefrag(name)[0], checked(schema, self._limits))
         if uri not in self._resources and uri in _metaschemas():
             self._load(uri, checked(_metaschemas()[uri], self._limits))
@@ -228,7 +241,7 @@ class Documents:
         stack = [Place(resource.root, resource, "", ())]
         while stack:
             place = stack.pop()
-            if isinstance(place.schema, dict):
+            if is_object(place.schema):
                 self._indexed.add(id(place.schema))
                 self._note_anchors(place)
                 stack.extend(self.child(place, *steps) for steps in _below(place.schema))
@@ -249,16 +262,20 @@ class Documents:
 
 def _below(schema: dict[str, Any]) -> Iterator[tuple[str | int, ...]]:
     for keyword in _ONE:
-        if isinstance(schema.get(keyword), dict):
+        if is_object(schema.get(keyword)):
             yield (keyword,)
     for keyword in _LIST:
         value = schema.get(keyword)
-        if isinstance(value, list):
-            yield from ((keyword, index) for index, item in enumerate(value) if isinstance(item, dict))
+        if is_array(value):
+            yield from ((keyword, index) for index, item in enumerate(value) if is_object(item))
     for keyword in _MAP:
         value = schema.get(keyword)
-        if isinstance(value, dict):
-            yield from ((keyword, name) for name, item in value.items() if isinstance(item, dict))
+        if is_object(value):
+            yield from ((keyword, name) for name, item in value.items() if is_object(item))
+
+
+def _names_dialect(schema: Any) -> bool:
+    return is_object(schema) and isinstance(schema.get("$schema"), str)
 
 
 def _joined(base: str, reference: str) -> str:
@@ -271,11 +288,11 @@ def _mentions(schema: Any, keywords: tuple[str, ...]) -> bool:
     stack = [schema]
     while stack:
         value = stack.pop()
-        if isinstance(value, dict):
+        if is_object(value):
             if any(keyword in value for keyword in keywords):
                 return True
             stack.extend(value.values())
-        elif isinstance(value, list):
+        elif is_array(value):
             stack.extend(value)
     return False
 

@@ -1,10 +1,11 @@
 r"""The formats of the standard, as patterns.
 
-Each is the grammar of the document that defines it: RFC 3339 (dates and times, with leap years, and with leap seconds at the
-end of a UTC day only), RFC 5321 (email), RFC 1123 (hostname), RFC 2673 and 4291 (addresses), RFC 3986 and 3987 (URIs and IRIs), RFC 6570
-(templates), RFC 4122 (uuid), RFC 6901 (pointers). All of them are regular.
+Each is the grammar of the document that defines it: RFC 3339 (dates and times, with leap years, and with leap seconds
+at the end of a UTC day only), RFC 5321 (email), RFC 1123 (hostname), RFC 2673 and 4291 (addresses), RFC 3986 and 3987
+(URIs and IRIs), RFC 6570 (templates), RFC 4122 (uuid), RFC 6901 (pointers). All of them are regular.
 
-`idn-hostname` and `regex` are not enforced by any pattern, so they are refused; unknown formats are annotations, as the standard says.
+`idn-hostname` and `regex` are not enforced by any pattern, so they are refused; unknown formats are annotations, as
+the standard says.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ REFUSED: Final = {
     "idn-hostname": "an internationalised host name",
 }
 
-_MONTH_DAY = r"(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+_DAY_TO_30 = r"0[1-9]|[12][0-9]|30"
+_MONTH_DAY = rf"(?:(?:0[13578]|1[02])-(?:{_DAY_TO_30}|31)|(?:0[469]|11)-(?:{_DAY_TO_30})|02-(?:0[1-9]|1[0-9]|2[0-8]))"
 _LEAP_YEAR = r"(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)"
 _DATE = rf"(?:[0-9]{{4}}-{_MONTH_DAY}|{_LEAP_YEAR}-02-29)"
 _HOUR, _MINUTE = r"(?:[01][0-9]|2[0-3])", r"[0-5][0-9]"
@@ -133,8 +135,8 @@ def format_node(name: str) -> Node | None:
 def _leap_second() -> Node:
     """Times with a leap second: 23:59:60 in UTC, whatever the offset makes of it on the clock.
 
-    On the clock the minute is one before that of an offset ahead of UTC, or what is missing to the hour of one behind; the hour
-    follows. Each relation is an expression of its own; the lowering reads both at once.
+    On the clock the minute is one before that of an offset ahead of UTC, or what is missing to the hour of one
+    behind; the hour follows. Each relation is an expression of its own; the lowering reads both at once.
     """
     second, minutes, hours = r":60(?:\.[0-9]+)?", list[str](), list[str]()
     for minute in range(60):

@@ -9,8 +9,9 @@ A set (`number_sets`) becomes a grammar in one of four ways, the first that appl
 | decided by the sign alone | a sign and digits, with exponents |
 | anything else | an automaton over digits (`digit_automaton`), exact for any boolean combination |
 
-`1`, `1.0`, `1.00e0` and `1E-00` are one value. An exponent that is not zero moves the point by a number that is read after the
-digits: with bounds other than zero no grammar can follow it, so there only zero exponents are admitted. `-0` is zero.
+`1`, `1.0`, `1.00e0` and `1E-00` are one value. An exponent that is not zero moves the point by a number that is read
+after the digits: with bounds other than zero no grammar can follow it, so there only zero exponents are admitted.
+`-0` is zero.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from decimal import Decimal
 from grammars.expression import EPSILON, NOTHING, Call, Node, byte_set, choice, optional, repeat, sequence, text
 from grammars.limits import Budget
 from grammars.schema.digit_automaton import digit_rules
-from grammars.schema.number_sets import INTEGER, Among, Below, MultipleOf, holds, values_of
-from grammars.schema.terms import TRUE, Term, atoms_of
+from grammars.schema.number_sets import INTEGER, WRITTEN_WHOLE, Among, Below, holds, values_of
+from grammars.schema.terms import TRUE, Term, atoms_of, conj
 
 _DIGIT = byte_set(b"0123456789")
 _DIGITS = repeat(_DIGIT, 1)
@@ -68,29 +69,37 @@ def _spelled(value: Decimal, exponents: bool) -> Node:
 def _only_signs_matter(term: Term) -> bool:
     return all(
         (isinstance(part, Below) and part.bound == 0)
-        or (isinstance(part, Among) and part.values == {Decimal(0)})
-        or (isinstance(part, MultipleOf) and term.op in ("is", "and") and part.step == 1)
-        for part in atoms_of(term)
-    ) and not _integer_is_inside(term)
+        or (isinstance(part, Among) and part.values == frozenset({Decimal(0)}))
+        for part in atoms_of(_without_whole(term))
+    )
 
 
-def _integer_is_inside(term: Term) -> bool:
-    """Whether being an integer is asked for anywhere but at the top of a conjunction."""
-    inner = [p for p in term.parts if p != INTEGER] if term.op == "and" else [] if term == INTEGER else [term]
-    return any(isinstance(part, MultipleOf) for p in inner for part in atoms_of(p))
+def _without_whole(term: Term) -> Term:
+    """The term without the demand for integers that stands at its top."""
+    return conj(part for part in _conjuncts(term) if part not in (INTEGER, WRITTEN_WHOLE))
+
+
+def _conjuncts(term: Term) -> tuple[Term, ...]:
+    return term.parts if term.op == "and" else (term,)
 
 
 def _by_sign(term: Term, exponents: bool) -> Node:
-    whole = term == INTEGER or (term.op == "and" and INTEGER in term.parts)
-    zero = sequence([text("0"), optional(_ZEROS), _maybe(_EXPONENT if exponents else NOTHING)])
-    if whole:
-        positive = sequence([_POSITIVE_WHOLE, optional(_ZEROS), _maybe(_WHOLE_EXPONENT if exponents else NOTHING)])
-    else:
-        digits = choice([sequence([_POSITIVE_WHOLE, optional(_FRACTION)]), sequence([text("0"), _POSITIVE_FRACTION])])
-        positive = sequence([digits, _maybe(_EXPONENT if exponents else NOTHING)])
+    zero, positive = _magnitudes(_conjuncts(term), exponents)
     options = [
         sequence([optional(text("-")), zero]) if holds(term, Decimal(0)) else NOTHING,
         positive if holds(term, Decimal(1)) else NOTHING,
         sequence([text("-"), positive]) if holds(term, Decimal(-1)) else NOTHING,
     ]
     return choice(option for option in options if option != NOTHING)
+
+
+def _magnitudes(demands: tuple[Term, ...], exponents: bool) -> tuple[Node, Node]:
+    """The spellings of zero and of the positive numbers that may be written."""
+    if WRITTEN_WHOLE in demands:
+        return text("0"), _POSITIVE_WHOLE
+    exponent = _maybe(_EXPONENT if exponents else NOTHING)
+    zero = sequence([text("0"), optional(_ZEROS), exponent])
+    if INTEGER in demands:
+        return zero, sequence([_POSITIVE_WHOLE, optional(_ZEROS), _maybe(_WHOLE_EXPONENT if exponents else NOTHING)])
+    digits = choice([sequence([_POSITIVE_WHOLE, optional(_FRACTION)]), sequence([text("0"), _POSITIVE_FRACTION])])
+    return zero, sequence([digits, exponent])

@@ -1,8 +1,9 @@
 """Sets of objects: conjunctions of what keywords say, and their boolean combinations as unions of such conjunctions.
 
-`properties` says what the value of a key must be, `patterns` what the values of all keys of a set must be: `patternProperties`,
-`additionalProperties` (the keys that are neither declared nor matched) and `propertyNames` (no key outside the set) are all of
-that kind. The complement of a conjunction is a union: a key is missing, or there is one whose value fails (`some`).
+`properties` says what the value of a key must be, `patterns` what the values of all keys of a set must be:
+`patternProperties`, `additionalProperties` (the keys that are neither declared nor matched) and `propertyNames` (no
+key outside the set) are all of that kind. The complement of a conjunction is a union: a key is missing, or there is
+one whose value fails (`some`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""SchemaOptions: how the values of a schema may be written, and what a schema means where the standard leaves it open."""
+"""SchemaOptions: how the values of a schema may be written, and what a schema means where the standard leaves it
+open."""
 
 from __future__ import annotations
 
@@ -26,18 +27,19 @@ class SchemaOptions:
     what models have learnt to follow. "any": every order, the standard's own meaning; for objects of few properties."""
 
     whitespace: str = "flexible"
-    """"flexible": whitespace wherever JSON allows it between tokens. "compact": none. Anything else is a regex for it. None is
-    allowed before or after the document, so that generation ends with the document."""
+    """"flexible": whitespace wherever JSON allows it between tokens. "compact": none. Anything else is a regex for
+    it. None is allowed before or after the document, so that generation ends with the document."""
 
     max_whitespace: int = 20
     """Longest run of flexible whitespace: endless whitespace is the best known way for a model never to finish."""
 
     formats: str = "assertion"
-    """"assertion": known formats are enforced, because that is what their authors hope for. "annotation": they are ignored."""
+    """"assertion": known formats are enforced, because that is what their authors hope for. "annotation": they are
+    ignored."""
 
     numbers: str = "any"
-    """"any": exponents too, where what they mean can be checked by reading from left to right: on numbers that are bounded by
-    zero only, and e0 everywhere. "decimal": no exponents."""
+    """"any": exponents too, where what they mean can be checked by reading from left to right: on numbers that are
+    bounded by zero only, and e0 everywhere. "decimal": no exponents."""
 
     escapes: str = "any"
     """"any": each character in every spelling that JSON has for it. "minimal": escapes only where JSON demands them."""
@@ -46,8 +48,9 @@ class SchemaOptions:
     """Whether an object schema that does not say so admits undeclared properties; the standard's answer is yes."""
 
     draft: str | None = None
-    """"2020-12", "2019-09", "7", "6" or "4"; None: what `$schema` says, else 2020-12, in which the older meanings of `items`
-    with a list and of `exclusiveMinimum: true` are understood too, as many schemas never say which draft they follow."""
+    """"2020-12", "2019-09", "7", "6" or "4"; None: what `$schema` says, else 2020-12, in which the older meanings of
+    `items` with a list and of `exclusiveMinimum: true` are understood too, as many schemas never say which draft they
+    follow."""
 
     registry: Mapping[str, Any] = field(default_factory=_no_schemas)
     """Schemas by URI, for references that leave the document. Nothing is ever fetched."""

@@ -1,7 +1,7 @@
 """Reading a schema: JSON text with exact numbers, values that are checked, and Python types by way of pydantic.
 
-Numbers are decimals throughout (`Decimal`), an object that names a key twice is refused, and how deep brackets nest is counted
-before the parser, which recurses, sees the text.
+Numbers are decimals throughout (`Decimal`), an object that names a key twice is refused, and how deep brackets nest
+is counted before the parser, which recurses, sees the text.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from grammars.errors import BackendUnavailable, GrammarSyntaxError, LimitExceeded, Span
 from grammars.limits import Limits
+from grammars.schema.json_types import is_object
 
 _MOST_DIGITS = 10_000
 _PARSER_DEPTH = 500  # how deep json.loads may be trusted to recurse on a small stack
@@ -93,12 +94,13 @@ def checked(schema: Any, limits: Limits) -> Any:
         value, parent, place, depth = stack.pop()
         if depth > limits.nesting:
             raise LimitExceeded(f"the schema nests deeper than Limits.nesting = {limits.nesting}")
-        if isinstance(value, dict):
+        if is_object(value):
             copy: Any = dict.fromkeys(value)
             if not all(isinstance(key, str) for key in copy):
                 raise GrammarSyntaxError("keys of a schema must be strings")
             stack.extend((item, copy, key, depth + 1) for key, item in value.items())
-        elif isinstance(value, list | tuple):
+        elif is_array(value) or isinstance(value, tuple):
+            value = list(value)
             copy = [None] * len(value)
             stack.extend((item, copy, index, depth + 1) for index, item in enumerate(value))
         else:

@@ -1,9 +1,11 @@
 """Shapes: the normal form of a schema, a set of values for each JSON type.
 
-Sets of numbers and strings are closed under boolean operations as they are (`terms`); sets of arrays and objects are unions of
-conjunctions. What stands inside an array or object remains a term over sub-schemas, so a normal form is as deep as the schema is
-*at one place*, and recursion through references never unfolds. Products of unions are pruned where two constraints on one
-required key, or on one item, exclude each other: that is what keeps `oneOf` with a discriminator as large as it is written.
+Sets of numbers and strings are closed under boolean operations as they are (`terms`); sets of arrays and objects are
+unions of conjunctions. What stands inside an array or object remains a term over sub-schemas, so a normal form is as
+deep as the schema is
+*at one place*, and recursion through references never unfolds. Products of unions are pruned where two constraints on
+one required key, or on one item, exclude each other: that is what keeps `oneOf` with a discriminator as large as it
+is written.
 """
 
 from __future__ import annotations

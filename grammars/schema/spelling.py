@@ -1,10 +1,11 @@
 r"""Spelling: how characters are written inside a JSON string.
 
-A character may stand for itself or be escaped, `\n`, `\u000A` and `\u000a` alike; one outside the basic plane is a pair of
-escapes. The spellings of two characters share no string and none is a prefix of another, so reading a spelled text is
-deterministic, and replacing every character of an expression by the choice of its spellings commutes with all operations on
-languages: union, concatenation, repetition, and also intersection, complement (relative to all spelled texts) and assertions.
-That is how a pattern, which speaks of characters, becomes an expression for the bytes between two quotes.
+A character may stand for itself or be escaped, `\n`, `\u000A` and `\u000a` alike; one outside the basic plane is a
+pair of escapes. The spellings of two characters share no string and none is a prefix of another, so reading a spelled
+text is deterministic, and replacing every character of an expression by the choice of its spellings commutes with all
+operations on languages: union, concatenation, repetition, and also intersection, complement (relative to all spelled
+texts) and assertions. That is how a pattern, which speaks of characters, becomes an expression for the bytes between
+two quotes.
 
 Lone surrogates (`"\uD800"`) spell no character, so no string is spelled with them.
 """
@@ -17,6 +18,7 @@ from typing import Any
 
 from grammars.errors import UnsupportedFeature
 from grammars.expression import (
+    ANY_BYTES,
     ANY_CHAR,
     EPSILON,
     NOTHING,
@@ -95,12 +97,14 @@ class Spelling:
     def _of(self, node: Node, known: dict[Node, Node]) -> Generator[Any, Any, Node]:
         if node in known:
             return known[node]
-        if isinstance(node, Text):
+        if node == ANY_BYTES:
+            found = self.any_text
+        elif isinstance(node, Text):
             found = self.word(_decoded(node.data))
         elif isinstance(node, Chars):
             found = self.characters(node.ranges)
         elif isinstance(node, Bytes):
-            found = self.characters(_ascii_ranges(node.mask))
+            found = self.characters(_characters_of(node.mask))
         else:
             parts: list[Node] = []
             for child in node.children():
@@ -134,10 +138,18 @@ def _decoded(data: bytes) -> str:
         raise UnsupportedFeature("a pattern over bytes that are no characters") from error
 
 
-def _ascii_ranges(mask: int) -> Ranges:
-    if mask >> 128:
+def _characters_of(mask: int) -> Ranges:
+    """The characters that a set of bytes stands for.
+
+    Patterns are over characters, with one exception: an assertion that asks whether something follows, or something but a
+    line end, looks at one byte. It begins a character, so all bytes beyond ASCII together are all characters beyond it.
+    """
+    beyond = mask >> 128
+    if beyond and beyond != (1 << 128) - 1:
         raise UnsupportedFeature("a pattern over bytes that are no characters")
-    return tuple((code, code) for code in range(128) if mask >> code & 1)
+    ascii_part = [(code, code) for code in range(128) if mask >> code & 1]
+    merged = chars([*ascii_part, (0x80, 0x10FFFF)] if beyond else ascii_part)
+    return merged.ranges if isinstance(merged, Chars) else tuple(ascii_part)
 
 
 def _all_but(first: list[str]) -> Ranges:

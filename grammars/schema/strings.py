@@ -1,9 +1,10 @@
 """Sets of strings, and of keys, as terms.
 
-Atoms are lists of strings, bounds on the number of characters, and expressions over characters (patterns and formats). A term
-over them becomes an expression for the bytes between the quotes. The cheap cases are found first: a list that bounds the term
-is filtered value by value, lengths are merged into one counter, and a complement of listed strings, the keys that are not
-declared, is a tree of prefixes. What is left is intersection and complement of automata, which the lowering does lazily.
+Atoms are lists of strings, bounds on the number of characters, and expressions over characters (patterns and
+formats). A term over them becomes an expression for the bytes between the quotes. The cheap cases are found first: a
+list that bounds the term is filtered value by value, lengths are merged into one counter, and a complement of listed
+strings, the keys that are not declared, is a tree of prefixes. What is left is intersection and complement of
+automata, which the lowering does lazily.
 """
 
 from __future__ import annotations

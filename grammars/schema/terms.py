@@ -1,9 +1,9 @@
 """Terms: boolean combinations of anything, as immutable values.
 
-Schemas are boolean combinations of keywords, and what the keywords speak of (numbers, strings, keys, values) are closed
-under union, intersection and complement. So one small algebra serves all: an atom is any value with a digest, a term is
-built from atoms with `conj`, `disj` and `neg`, which apply the identities that cost nothing. Terms are compared by digest,
-never walked; order is kept, because the order of properties follows it.
+Schemas are boolean combinations of keywords, and what the keywords speak of (numbers, strings, keys, values) are
+closed under union, intersection and complement. So one small algebra serves all: an atom is any value with a digest,
+a term is built from atoms with `conj`, `disj` and `neg`, which apply the identities that cost nothing. Terms are
+compared by digest, never walked; order is kept, because the order of properties follows it.
 
 >>> a, b = atom("a", b"a"), atom("b", b"b")
 >>> conj([a, neg(a)]) == FALSE, disj([a, FALSE]) == a, neg(neg(b)) == b
@@ -69,12 +69,21 @@ def disj(terms: Iterable[Term]) -> Term:
 
 
 def neg(term: Term) -> Term:
-    """Where the term does not hold."""
-    if term.op == "not":
-        return term.parts[0]
-    if term == TRUE:
-        return FALSE
-    return TRUE if term == FALSE else _combination("not", (term,))
+    """Where the term does not hold: complements are moved down to the atoms."""
+    known: dict[Term, Term] = {}
+    stack = [term]
+    while stack:
+        top = stack[-1]
+        waiting = [part for part in top.parts if top.op != "not" and part not in known]
+        if waiting:
+            stack.extend(waiting)
+            continue
+        stack.pop()
+        if top.op in ("and", "or"):
+            known[top] = (disj if top.op == "and" else conj)(known[part] for part in top.parts)
+        else:
+            known[top] = top.parts[0] if top.op == "not" else _combination("not", (top,))
+    return known[term]
 
 
 def _joined(op: str, terms: Iterable[Term], unit: Term, zero: Term) -> Term:
@@ -86,9 +95,29 @@ def _joined(op: str, terms: Iterable[Term], unit: Term, zero: Term) -> Term:
             unique[part] = None
     if len(unique) > 1 and any(part.op == "not" and part.parts[0] in unique for part in unique):
         return zero
+    resolved = [_resolved(part, op, unique) for part in unique]
+    if any(a is not b for a, b in zip(resolved, unique, strict=True)):
+        return _joined(op, resolved, unit, zero)
     if not unique:
         return unit
     return next(iter(unique)) if len(unique) == 1 else _combination(op, tuple(unique))
+
+
+def _resolved(part: Term, op: str, beside: dict[Term, None]) -> Term:
+    """An alternative without the options that contradict what stands beside it."""
+    dual = "or" if op == "and" else "and"
+    if part.op != dual or not part.parts:
+        return part
+    kept = [option for option in part.parts if not _contradicted(option, beside)]
+    if len(kept) == len(part.parts):
+        return part
+    if not kept:
+        return FALSE if dual == "or" else TRUE
+    return kept[0] if len(kept) == 1 else _combination(dual, tuple(kept))
+
+
+def _contradicted(option: Term, beside: dict[Term, None]) -> bool:
+    return (option.parts[0] if option.op == "not" else _combination("not", (option,))) in beside
 
 
 def fold(

@@ -92,7 +92,7 @@ def _data(node: Node) -> bytes:
         return node.mask.to_bytes(32, "little")
     if isinstance(node, ex.Chars):
         return write_integers(node.ranges)
-    return node.name.encode("utf-8", "surrogatepass") if isinstance(node, ex.Named) else b""
+    return node.name.encode() if isinstance(node, ex.Named) else b""
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------
@@ -177,6 +177,6 @@ def _node(kind: int, parts: tuple[Node, ...], low: int, high: int, data: bytes) 
 
 def _name(data: bytes) -> str:
     try:
-        return data.decode("utf-8", "surrogatepass")
+        return data.decode()
     except UnicodeDecodeError:
         raise SerializationError("the name of an expression is no UTF-8") from None

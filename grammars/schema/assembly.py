@@ -1,0 +1,169 @@
+"""Assembly: from terms over sub-schemas to the rules of a grammar.
+
+A term that is reached as the value of something becomes a rule, once. Its shape is computed then, and the rule is the
+choice of its types. Sub-schemas that nothing reaches are never looked at.
+"""
+
+from __future__ import annotations
+
+from grammars.expression import EPSILON, NOTHING, Call, Node, byte_set, choice, repeat, sequence, text
+from grammars.limits import Budget, Limits
+from grammars.regex import parse
+from grammars.schema.items import ItemRules
+from grammars.schema.keywords import Keywords
+from grammars.schema.members import MemberRules
+from grammars.schema.number_grammar import number_grammar
+from grammars.schema.options import SchemaOptions
+from grammars.schema.shapes import ANY_VALUE, Algebra, Shape, Task, union
+from grammars.schema.spelling import Spelling
+from grammars.schema.strings import Strings
+from grammars.schema.terms import FALSE, TRUE, Term
+from grammars.schema.values import single_values
+from grammars.trampoline import run
+
+_SPACE = byte_set(b" \t\n\r")
+
+
+class Assembly:
+    """The rules of one schema."""
+
+    def __init__(self, keywords: Keywords, options: SchemaOptions, limits: Limits):
+        self.rules: dict[str, Node] = {}
+        self.budget = Budget("compile_work", limits.compile_work)
+        self.options = options
+        self.strings = Strings(_spelling(options.escapes), self.budget)
+        self.space = _whitespace(options, limits)
+        self.algebra = Algebra(self.budget, self._is_empty)
+        keywords.algebra = self.algebra
+        self._keywords = keywords
+        self._shapes: dict[Term, Shape] = {}
+        self._empty: dict[Term, bool] = {}
+        self._asking: set[Term] = set()
+        self._waiting: list[tuple[str, Term]] = []
+        self._named: dict[Term, str] = {}
+        self._items = ItemRules(self)
+        self._members = MemberRules(self)
+
+    def grammar(self, term: Term) -> tuple[Node, dict[str, Node]]:
+        """The start and the rules for the values of a term."""
+        start = self.value(term)
+        while self._waiting:
+            name, waiting = self._waiting.pop()
+            self.rules[name] = self._body(name, run(self.shape(waiting)))
+        return start, self.rules
+
+    def value(self, term: Term) -> Node:
+        """A value of the term: a call of its rule."""
+        if term == FALSE:
+            return NOTHING
+        name = self._named.get(term)
+        if name is None:
+            self.budget.charge()
+            name = self._named[term] = "value" if term == TRUE else f"value {term.key.hex()}"
+            self._waiting.append((name, term))
+        return Call(name)
+
+    def separator(self, mark: str) -> Node:
+        """A comma or colon with the whitespace around it."""
+        return sequence([self.space, text(mark), self.space])
+
+    def shape(self, term: Term) -> Task:
+        """The shape of a term, as a task of the trampoline."""
+        if term not in self._shapes:
+            self._shapes[term] = yield self._new_shape(term)
+        return self._shapes[term]
+
+    def values_of(self, term: Term, most: int) -> list[Term] | None:
+        """The values of a term as terms of one value each, None if they are more than `most` or not simple."""
+        return run(self._values(term, most))
+
+    # -- terms ----------------------------------------------------------------------------------------------------
+
+    def _new_shape(self, term: Term) -> Task:
+        self.budget.charge()
+        if term.op == "is":
+            return (yield self._keywords.shape_of_atom(term.atom))
+        if term.op == "not":
+            return (yield self.algebra.outside((yield self.shape(term.parts[0]))))
+        shapes: list[Shape] = []
+        for part in term.parts:
+            shapes.append((yield self.shape(part)))
+        if term.op == "or":
+            return union(shapes)
+        shape = ANY_VALUE
+        for other in shapes:
+            shape = yield self.algebra.both(shape, other)
+        return shape
+
+    def _is_empty(self, term: Term) -> Task:
+        """Whether a term plainly has no values; the question inside itself is answered with no."""
+        if term in self._asking:
+            return False
+        if term not in self._empty:
+            self._asking.add(term)
+            self._empty[term] = self._has_nothing((yield self.shape(term)))
+            self._asking.discard(term)
+        return self._empty[term]
+
+    def _has_nothing(self, shape: Shape) -> bool:
+        if shape.constants or shape.arrays or shape.objects:
+            return False
+        return self.strings.is_empty(shape.string) and self._no_number(shape.number)
+
+    def _no_number(self, term: Term) -> bool:
+        return term == FALSE or number_grammar(term, False, self.budget)[0] in (NOTHING, choice([]))
+
+    def _values(self, term: Term, most: int) -> Task:
+        shape: Shape = yield self.shape(term)
+        if shape.arrays or shape.objects:
+            return None
+        return single_values(shape, self.strings, most)
+
+    # -- bodies ---------------------------------------------------------------------------------------------------
+
+    def _body(self, name: str, shape: Shape) -> Node:
+        options: list[Node] = [text(word) for word in ("null", "true", "false") if word in shape.constants]
+        if shape.number != FALSE:
+            options.append(self._number(shape.number))
+        if shape.string != FALSE:
+            options.append(self._string(shape.string))
+        for index, arrays in enumerate(shape.arrays):
+            options.append(self._items.array(f"{name} [{index}]", arrays))
+        for index, objects in enumerate(shape.objects):
+            options.append(self._members.object(f"{name} {{{index}}}", objects))
+        return choice(option for option in options if option != NOTHING)
+
+    def _number(self, term: Term) -> Node:
+        start, rules, _ = number_grammar(term, self.options.numbers == "any", self.budget)
+        self.rules.update(rules)
+        return start
+
+    def _string(self, term: Term) -> Node:
+        """A string is a rule of its own: the same strings at many places are one language to the machine."""
+        if self.strings.values_of(term) is not None:
+            return self.quoted(term)
+        name = f"string {term.key.hex()}"
+        if name not in self.rules:
+            self.rules[name] = self.quoted(term)
+        return Call(name)
+
+    def quoted(self, term: Term) -> Node:
+        """The strings of a set between quotes."""
+        node = self.strings.node(term)
+        return NOTHING if node == NOTHING else sequence([text('"'), node, text('"')])
+
+
+_SPELLINGS: dict[str, Spelling] = {}
+
+
+def _spelling(escapes: str) -> Spelling:
+    known = _SPELLINGS.get(escapes)
+    if known is None:
+        known = _SPELLINGS[escapes] = Spelling(escapes == "minimal")
+    return known
+
+
+def _whitespace(options: SchemaOptions, limits: Limits) -> Node:
+    if options.whitespace == "flexible":
+        return repeat(_SPACE, 0, options.max_whitespace)
+    return EPSILON if options.whitespace == "compact" else parse(options.whitespace, limits=limits)

@@ -1,0 +1,43 @@
+"""What is enforced where, and by which means: the lines of `report()`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Enforcement:
+    """One keyword of a schema: enforced exactly by `means`, or not a constraint at all.
+
+    >>> str(Enforcement("#/properties/a", "maxLength", "a counter"))
+    '#/properties/a maxLength: a counter'
+    """
+
+    location: str
+    keyword: str
+    means: str
+    enforced: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.location} {self.keyword}: {self.means}"
+
+
+_COUNTER, _PRODUCT = "a counter", "boolean combination of the sub-schemas' normal forms"
+_NUMBERS, _KEYS = "an automaton over digits, in exact decimals", "sets of keys, as automata"
+
+MEANS: Final = {
+    **dict.fromkeys(("type", "enum", "const"), "a list of alternatives"),
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"), _NUMBERS),
+    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), _COUNTER),
+    "pattern": "a regular expression over the characters, in all their spellings",
+    **dict.fromkeys(("items", "prefixItems", "additionalItems", "properties", "required"), "grammar rules"),
+    **dict.fromkeys(("additionalProperties", "patternProperties", "propertyNames"), _KEYS),
+    **dict.fromkeys(("minProperties", "maxProperties"), "a counter in the rules of the object"),
+    **dict.fromkeys(("contains", "minContains", "maxContains", "uniqueItems"), "a state in the rules of the array"),
+    **dict.fromkeys(("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependencies"), _PRODUCT),
+    **dict.fromkeys(("dependentSchemas", "dependentRequired"), _PRODUCT),
+    **dict.fromkeys(("unevaluatedItems", "unevaluatedProperties"), "what each alternative evaluates"),
+    **dict.fromkeys(("$ref", "$dynamicRef", "$recursiveRef"), "a call of the rule it names"),
+    "format": "a regular expression over the characters, in all their spellings",
+}
