@@ -56,6 +56,8 @@ def installed(names: list[str], tokens: Tokens) -> list[Engine]:
         "llguidance": LLGuidance,
         "xgrammar": XGrammar,
     }
+    if unknown := set(names) - set(makers):
+        raise SystemExit(f"there is no engine {', '.join(sorted(unknown))}; known are {', '.join(makers)}")
     engines: list[Engine] = []
     for name in names:
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from agreement import Agreement
+from languages import LANGUAGES
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -15,11 +16,12 @@ from rich.table import Table
 if TYPE_CHECKING:
     from masks import Measured
 
+    Results = dict[str, dict[str, Measured]]
+
 OURS, PEER = "scansion", "llguidance"
 ALL = "all languages"
 COLOURS = {"scansion": "#1b6ca8", "llguidance": "#d1495b", "xgrammar": "#8d99ae"}
 
-Results = "dict[str, dict[str, Measured]]"
 Times = NDArray[np.float64]
 
 
@@ -87,8 +89,6 @@ def goals(results: Results) -> list[tuple[str, float, float, bool]]:
 
 
 def _is_grammar(name: str) -> bool:
-    from languages import LANGUAGES
-
     return any(language.name == name and language.lark is not None for language in LANGUAGES)
 
 

@@ -223,10 +223,17 @@ class TokenAutomaton:
 
     def _walk(self, config: int, shortest: int, row_is_loops: bool, budget: int, out: Mask) -> int:
         m, (byte, nodes, below, tokens) = self._machine, self.vocabulary.trie
-        loops = int(row_is_loops)
-        return m.run(
-            lambda: walk(m.program, m.store, m.moves, byte, nodes, below, tokens, config, shortest, loops, budget, out)
-        )
+        args = (byte, nodes, below, tokens, config, shortest, int(row_is_loops), budget, out)
+        path = np.empty((self.vocabulary.trie.longest + 2, 4), np.int64)
+        collections = -1
+
+        def go_on() -> int:
+            nonlocal collections
+            if m.collections != collections:  # not begun, or what the path went through may be gone
+                path[0, 2], collections = 0, m.collections
+            return walk(m.program, m.store, m.moves, *args, path)
+
+        return m.run(go_on)
 
     def forced(self, state: int) -> list[int]:
         """The tokens that must follow: as long as exactly one token is allowed, it is taken. May end with the end

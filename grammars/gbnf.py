@@ -23,9 +23,8 @@ from grammars.expression import (
     LAST_CODE_POINT,
     SURROGATES,
     Call,
-    Choice,
     Node,
-    Sequence,
+    Text,
     chars,
     choice,
     repeat,
@@ -45,7 +44,7 @@ _OPERATORS: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None),
 _MAX_DIGITS = 20
 _STEP = 4  # pieces read per unit of compile work
 _DEFAULT_LIMITS = Limits()
-_WIDE = 32  # a longer group becomes a rule, or nested groups would be copied once per level
+_WIDE, _LONG = 32, 512  # parts or bytes of a group that becomes a rule, or nested groups would be copied level by level
 
 
 def read_gbnf(source: str, *, limits: Limits = _DEFAULT_LIMITS) -> tuple[Node, dict[str, Node]]:
@@ -158,7 +157,8 @@ class _Reader:
         self._offset += 1
 
     def _named_if_wide(self, name: str, node: Node) -> Node:
-        if not isinstance(node, Sequence | Choice) or len(node.children()) <= _WIDE:
+        pieces = (node, *node.children())
+        if len(pieces) <= _WIDE and sum(len(piece.data) for piece in pieces if isinstance(piece, Text)) <= _LONG:
             return node
         hidden = f"{name}.{self._offset}"
         self._rules[hidden] = node

@@ -130,7 +130,7 @@ _PIECES = (
 
 @cache
 def synthetic_vocabulary() -> Vocabulary:
-    """Four thousand tokens like a byte-level tokeniser's: bytes, words, runs, split code points, duplicates, two ends."""
+    """Four thousand tokens as tokenisers have them: bytes, words, runs, split code points, duplicates, two ends."""
     rng = random.Random(4000)
     tokens = [bytes([value]) for value in range(256)]
     pieces = [*_PIECES.split("\t"), " ", "\n", "\n\n", "  "]

@@ -87,22 +87,23 @@ def walk(
     row_is_loops: int,
     budget: int,
     out: Mask,
+    path: Words,
 ) -> int:
     """Set the bits of all tokens of at least `shortest` bytes that may follow `config`.
 
     `row_is_loops`: the tokens that only use loops of `config` are set in `out` already. A walk that would visit more
     than `budget` nodes stops with BROAD, having learnt the loops.
+
+    `path` holds by depth: configuration, whether only loops led here, next child, end of children. In its first row,
+    the last two are the depth and the number of visited nodes where an interrupted walk goes on; depth 0 begins anew.
     """
-    height = nodes[0, BELOW_HEIGHT] + 2
-    path = np.empty(
-        (height, 4), np.int64
-    )  # by depth: configuration, whether only loops led here, next child, end of children
-    path[0, 0], path[0, 1] = config, row_is_loops
-    path[1, 2], path[1, 3] = nodes[0, CHILD], nodes[0, CHILDREN_END]
-    if shortest == 0:
-        _set_tokens(tokens, 0, nodes[0, OWN_END], out)
+    if path[0, 2] == 0:
+        path[0, 0], path[0, 1], path[0, 2], path[0, 3] = config, row_is_loops, 1, 0
+        path[1, 2], path[1, 3] = nodes[0, CHILD], nodes[0, CHILDREN_END]
+        if shortest == 0:
+            _set_tokens(tokens, 0, nodes[0, OWN_END], out)
     byte_class = program[BYTE_CLASS]
-    depth, visited = 1, 0
+    depth, visited = path[0, 2], path[0, 3]
     while depth > 0:
         node = path[depth, 2]
         if node == path[depth, 3]:
@@ -116,7 +117,7 @@ def walk(
         if after == UNKNOWN:
             after = advance_byte(program, store, moves, before, byte)
             if after < DEAD:
-                return after
+                return _interrupted(path, depth, node, visited, after)
         if after == DEAD or depth + nodes[node, BELOW_HEIGHT] < shortest:
             continue
         if depth >= shortest:
@@ -125,12 +126,12 @@ def walk(
             continue
         if visited > budget:
             code = learn_loops(program, store, moves, config)
-            return code if code < 0 else BROAD
+            return _interrupted(path, depth, node, visited, code) if code < 0 else BROAD
         path[depth, 1] = path[depth - 1, 1] & _is_loop(store, config, byte)
         if nodes[node, END] - nodes[node, OWN_END] > _SMALL_SUBTREE:
             code = _look_far(program, store, moves, before, after, nodes[node, BELOW_HEIGHT], nodes[0, BELOW_HEIGHT])
             if code < DEAD:
-                return code
+                return _interrupted(path, depth, node, visited, code)
             after = code
         loops = store[LOOPS] + 3 * after
         if store[loops + 2] != 0 and _covered(store, below, node, loops):
@@ -143,6 +144,14 @@ def walk(
         path[depth, 3] = nodes[node, CHILDREN_END]
     store[WORK] -= visited
     return 0
+
+
+@part
+def _interrupted(path: Words, depth: int, node: int, visited: int, code: int) -> int:
+    """Note on the path where a walk that needs something goes on; returns what it needs."""
+    path[0, 2], path[0, 3] = depth, visited - 1
+    path[depth, 2] = node
+    return code
 
 
 @part
@@ -385,17 +394,3 @@ def _advance_token(
         if config < 0:
             return config
     return config
-
-
-@kernel
-def hash_mask(row: Mask) -> int:
-    """A 46-bit hash of a mask row, to find equal rows; four lanes, for speed."""
-    a, b, c, d = 40503, 30011, 20011, 10007
-    for i in range(0, len(row) - 3, 4):
-        a = ((a ^ int(row[i])) * 8191) & 0x3FFFFFFFFFFF
-        b = ((b ^ int(row[i + 1])) * 131071) & 0x3FFFFFFFFFFF
-        c = ((c ^ int(row[i + 2])) * 127) & 0x3FFFFFFFFFFF
-        d = ((d ^ int(row[i + 3])) * 524287) & 0x3FFFFFFFFFFF
-    for i in range(len(row) & ~3, len(row)):
-        a = ((a ^ int(row[i])) * 8191) & 0x3FFFFFFFFFFF
-    return a ^ (b << 1) ^ (c << 2) ^ (d >> 1)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from grammars.errors import GrammarSyntaxError, UnsupportedFeature
-from grammars.expression import EPSILON, Call, Choice, Node, Sequence, choice, optional, repeat, sequence
+from grammars.expression import EPSILON, Call, Node, Text, choice, optional, repeat, sequence
 from grammars.lark_front.definitions import Body, Definition, Module, tokens
 from grammars.lark_front.patterns import Terminals
 from grammars.lark_front.source import Tree
@@ -25,7 +25,7 @@ from grammars.limits import Budget, Limits
 SKIP = "%ignore"
 _RULE_COST = 2
 _LONG_NAME = 120
-_WIDE = 32  # a longer group becomes a rule, or nested groups would be copied once per level
+_WIDE, _LONG = 32, 512  # parts or bytes of a group that becomes a rule, or nested groups would be copied level by level
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,8 @@ class Translation:
         return whole if tree is body.tree else self._named_if_wide(job, whole)
 
     def _named_if_wide(self, job: _Job, node: Node) -> Node:
-        if not isinstance(node, Sequence | Choice) or len(node.children()) <= _WIDE:
+        pieces = (node, *node.children())
+        if len(pieces) <= _WIDE and sum(len(piece.data) for piece in pieces if isinstance(piece, Text)) <= _LONG:
             return node
         job.groups += 1
         name = f"{job.name}.{job.groups}"
@@ -166,6 +167,7 @@ class Translation:
         name = f"{definition.name}{{{','.join(value.name for value in arguments)}}}"
         if len(name) > _LONG_NAME:
             name = f"{definition.name}{{#{blake2b(name.encode(), digest_size=12).hexdigest()}}}"
+        self._budget.charge(_RULE_COST)  # twice what a rule costs: template uses need no text
         self._enqueue(name, definition, dict(zip(definition.params, arguments, strict=True)))
         return Value(name, Call(name))
 

@@ -94,7 +94,7 @@ def _rule(definition: Definition, limits: Limits, budget: Budget) -> tuple[str, 
     first, *extensions = definition.bodies
     trees: list[Any] = []
     for tree, home in (first, *extensions):
-        budget.charge(1 + _cost(tree, home.source, limits))
+        budget.charge(1 + 2 * _cost(tree, home.source, limits))
         trees.insert(0, fold(tree, _converter(home.rename, home.source, set(definition.params))))
     whole = trees.pop()
     whole.children[:0] = trees

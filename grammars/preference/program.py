@@ -55,11 +55,11 @@ class Instruction(NamedTuple):
 
 
 def parse_pattern(pattern: str) -> tuple[Any, dict[int, str]]:
-    r"""The standard library's tree of a pattern, and the properties (`\\p{L}`) that characters in it stand for.
+    r"""The standard library's tree of a pattern, and the properties (`\p{L}`) that characters in it stand for.
 
-    >>> tree, properties = parse_pattern(r"a\\p{L}")
+    >>> tree, properties = parse_pattern(r"a\p{L}")
     >>> len(tree), list(properties.values())
-    (2, ['\\\\p{L}'])
+    (2, ['\\p{L}'])
     """
     if _depth(pattern) > _DEEPEST:
         raise LimitExceeded(f"groups are nested deeper than {_DEEPEST}", hint="simplify the regular expression")
@@ -169,7 +169,7 @@ class Program:
         if high == sre.MAXREPEAT:
             after = yield self._star(greedy, body, flags, after)
         else:
-            if high > 1 and body.getwidth()[0] == 0 and _prefers_nothing(body):
+            if high - low > 1 and body.getwidth()[0] == 0 and _prefers_nothing(body):
                 raise UnsupportedFeature("a counted repetition of something that prefers to be empty")
             end = after
             for _ in range(high - low):

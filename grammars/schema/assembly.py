@@ -149,8 +149,18 @@ class Assembly:
 
     def quoted(self, term: Term) -> Node:
         """The strings of a set between quotes."""
-        node = self.strings.node(term)
+        excluded = self.strings.excluded(term)
+        if excluded is not None:
+            node = self.strings.spelling.all_but(sorted(excluded), self._shared)
+        elif term == TRUE:
+            node = self._shared("text", self.strings.node(term))
+        else:
+            node = self.strings.node(term)
         return NOTHING if node == NOTHING else sequence([text('"'), node, text('"')])
+
+    def _shared(self, name: str, node: Node) -> Node:
+        self.rules.setdefault(name, node)
+        return Call(name)
 
 
 _SPELLINGS: dict[str, Spelling] = {}

@@ -20,6 +20,7 @@ REFUSED: Final = {
     "regex": "a string that is a regular expression",
     "idn-hostname": "an internationalised host name",
 }
+NARROWED: Final = {"hostname": "a regular expression; labels in Punycode (xn--) are left out"}
 
 _DAY_TO_30 = r"0[1-9]|[12][0-9]|30"
 _MONTH_DAY = rf"(?:(?:0[13578]|1[02])-(?:{_DAY_TO_30}|31)|(?:0[469]|11)-(?:{_DAY_TO_30})|02-(?:0[1-9]|1[0-9]|2[0-8]))"

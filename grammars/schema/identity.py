@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from grammars.schema.documents import Place
-from grammars.schema.json_types import is_object
+from grammars.schema.json_types import is_array, is_object
 from grammars.schema.terms import digest
 
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef", "$id", "id", "$schema"})
@@ -33,13 +33,13 @@ class Identities:
         return digest(b"schema", *parts)
 
     def _content(self, schema: Any) -> tuple[bytes, bool]:
-        if not isinstance(schema, dict | list):
+        if not _is_container(schema):
             return _scalar(schema), False
-        stack = [schema]
+        stack: list[Any] = [schema]
         while stack:
             top = stack[-1]
-            items: list[Any] = list(top.values()) if is_object(top) else top
-            waiting = [item for item in items if isinstance(item, dict | list) and id(item) not in self._known]
+            items: list[Any] = list(top.values()) if is_object(top) else list(top)
+            waiting = [item for item in items if _is_container(item) and id(item) not in self._known]
             if waiting:
                 stack.extend(waiting)
                 continue
@@ -52,13 +52,19 @@ class Identities:
     def _combined(self, value: Any) -> tuple[bytes, bool]:
         parts: list[bytes] = []
         refers = False
-        for key, item in value.items() if is_object(value) else enumerate(value):
+        items: Any = value.items() if is_object(value) else enumerate(value)
+        pairs: list[tuple[Any, Any]] = list(items)
+        for key, item in pairs:
             if key in _ANNOTATIONS and isinstance(item, str):
                 continue
-            content, inner = self._known[id(item)] if isinstance(item, dict | list) else (_scalar(item), False)
+            content, inner = self._known[id(item)] if _is_container(item) else (_scalar(item), False)
             refers = refers or inner or key in _REFERENCES
             parts.extend((str(key).encode("utf-8", "surrogatepass"), content))
         return digest(b"object" if is_object(value) else b"array", *parts), refers
+
+
+def _is_container(value: Any) -> bool:
+    return bool(is_object(value) or is_array(value))
 
 
 def _scalar(value: Any) -> bytes:

@@ -25,7 +25,7 @@ from grammars.schema.arrays import ALL_ITEMS, ArraySet, Contains
 from grammars.schema.arrays import meet as meet_arrays
 from grammars.schema.arrays import normal as normal_arrays
 from grammars.schema.documents import Documents, Place
-from grammars.schema.formats import REFUSED, format_node
+from grammars.schema.formats import NARROWED, REFUSED, format_node
 from grammars.schema.identity import Identities
 from grammars.schema.json_types import is_array, is_object
 from grammars.schema.notes import MEANS, Enforcement
@@ -183,7 +183,7 @@ class Keywords:
         if node is None:
             self._note(place, "format", f"{name!r} is no format of the standard: an annotation", False)
             return TRUE
-        self._note(place, "format")
+        self._note(place, "format", NARROWED.get(name, MEANS["format"]))
         return matching(node)
 
     def _array(self, place: Place) -> ArraySet:

@@ -15,7 +15,7 @@ from typing import Any
 
 from grammars.errors import BackendUnavailable, GrammarSyntaxError, LimitExceeded, Span
 from grammars.limits import Limits
-from grammars.schema.json_types import is_object
+from grammars.schema.json_types import is_array, is_object
 
 _MOST_DIGITS = 10_000
 _PARSER_DEPTH = 500  # how deep json.loads may be trusted to recurse on a small stack
@@ -94,17 +94,18 @@ def checked(schema: Any, limits: Limits) -> Any:
         value, parent, place, depth = stack.pop()
         if depth > limits.nesting:
             raise LimitExceeded(f"the schema nests deeper than Limits.nesting = {limits.nesting}")
+        items: list[Any] = []
+        copy: Any
         if is_object(value):
-            copy: Any = dict.fromkeys(value)
-            if not all(isinstance(key, str) for key in copy):
+            names: list[Any] = list(value)
+            if not all(isinstance(name, str) for name in names):
                 raise GrammarSyntaxError("keys of a schema must be strings")
-            stack.extend((item, copy, key, depth + 1) for key, item in value.items())
-        elif is_array(value) or isinstance(value, tuple):
-            value = list(value)
-            copy = [None] * len(value)
-            stack.extend((item, copy, index, depth + 1) for index, item in enumerate(value))
+            copy, items = dict.fromkeys(value), list(value.items())
+        elif is_array(value):
+            copy, items = [None] * len(value), list(enumerate(value))
         else:
             copy = _scalar(value)
+        stack.extend((item, copy, key, depth + 1) for key, item in items)
         parent[place] = copy
     return holder[0]
 

@@ -12,7 +12,7 @@ Lone surrogates (`"\uD800"`) spell no character, so no string is spelled with th
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -51,6 +51,13 @@ _HEX = "0123456789abcdef"
 _LAST_BASIC = 0xFFFF
 
 
+Share = Callable[[str, Node], Node]
+
+
+def _unshared(name: str, node: Node) -> Node:
+    return node
+
+
 class Spelling:
     """Expressions for spelled characters and texts; `minimal` escapes only where JSON demands it.
 
@@ -75,23 +82,27 @@ class Spelling:
         """The spellings of the texts of an expression over characters."""
         return closed(run(self._of(node, {})))
 
-    def all_but(self, words: Iterable[str]) -> Node:
-        """Every text but these, as a tree of prefixes: it is deterministic and as small as the words."""
+    def all_but(self, words: Iterable[str], share: Share = _unshared) -> Node:
+        """Every text but these, as a tree of prefixes: it is deterministic and as small as the words.
+
+        What recurs in it is given to `share` with a name, so that it may become a rule.
+        """
         root: dict[str, Any] = {}
         for word in words:
             branch = root
             for char in word:
                 branch = branch.setdefault(char, {})
             branch[""] = {}
-        return run(self._outside(root))
+        return run(self._outside(root, share))
 
-    def _outside(self, branch: dict[str, Any]) -> Generator[Any, Any, Node]:
+    def _outside(self, branch: dict[str, Any], share: Share) -> Generator[Any, Any, Node]:
         options: list[Node] = [] if "" in branch else [EPSILON]
         first = [char for char in branch if char]
         for char in first:
-            rest = yield self._outside(branch[char])
+            rest = yield self._outside(branch[char], share)
             options.append(sequence([_spelled_char(ord(char), self.minimal), rest]))
-        options.append(sequence([self.characters(_all_but(first)), self.any_text]))
+        other = share("character but " + "".join(sorted(first)), self.characters(_all_but(first)))
+        options.append(sequence([other, share("text", self.any_text)]))
         return choice(options)
 
     def _of(self, node: Node, known: dict[Node, Node]) -> Generator[Any, Any, Node]:
@@ -141,8 +152,9 @@ def _decoded(data: bytes) -> str:
 def _characters_of(mask: int) -> Ranges:
     """The characters that a set of bytes stands for.
 
-    Patterns are over characters, with one exception: an assertion that asks whether something follows, or something but a
-    line end, looks at one byte. It begins a character, so all bytes beyond ASCII together are all characters beyond it.
+    Patterns are over characters, with one exception: an assertion that asks whether something follows, or something
+    but a line end, looks at one byte. It begins a character, so all bytes beyond ASCII together are all characters
+    beyond it.
     """
     beyond = mask >> 128
     if beyond and beyond != (1 << 128) - 1:

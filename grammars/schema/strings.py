@@ -33,7 +33,7 @@ from grammars.expression import (
 from grammars.limits import Budget
 from grammars.residuals import DEAD, Residuals
 from grammars.schema.spelling import Spelling
-from grammars.schema.terms import FALSE, TRUE, Term, atom, atoms_of, conj, digest, disj, finite, fold
+from grammars.schema.terms import FALSE, TRUE, Term, atom, conj, digest, disj, finite, fold
 from grammars.trampoline import run
 
 
@@ -134,6 +134,11 @@ class Strings:
         if not any(is_boolean(part) for part in subexpressions(node)):
             return node == NOTHING
         return Residuals(node, self._budget).start == DEAD
+
+    def excluded(self, term: Term) -> frozenset[str] | None:
+        """The strings that are not in the set, if it is said by naming them."""
+        inner = term.parts[0].atom if term.op == "not" else None
+        return inner.values if isinstance(inner, Listed) else None
 
     # -- expressions ----------------------------------------------------------------------------------------------
 
@@ -241,8 +246,3 @@ def _lengths(node: Node) -> Generator[Any, Any, Lengths]:
         top = None if node.high is None or tops[0] is None else node.high * tops[0]
         return node.low * inner[0][0], top
     return inner[0]
-
-
-def atoms_are_simple(term: Term) -> bool:
-    """Whether a set is written without intersections: by what means it is enforced is told by this."""
-    return term.op == "is" or all(isinstance(part, Listed) for part in atoms_of(term))

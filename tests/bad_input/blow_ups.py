@@ -42,7 +42,7 @@ CASES = (
     Case("(a?){100}a{100}", 3, "ok", "regex", "(a?){100}a{100}", accepts=(b"a" * 100, b"a" * 200), rejects=(b"a" * 99, b"a" * 201)),
     Case("(.{1,100},){1,100}", 3, "ok", "regex", "(.{1,100},){1,100}", accepts=(b"a,b,c,", b"," * 50), rejects=(b"a",)),
     Case("(a{1,50}){1,50}b{1,50}", 3, "ok", "regex", "(a{1,50}){1,50}b{1,50}", accepts=(b"a" * 99 + b"b",)),
-    Case("huge class", 3, "ok", "regex", r"[\p{L}\p{N}\p{P}\p{S}\w--]{5,50}", accepts=("äöü中文".encode(),), rejects=(b"abc",)),
+    Case("huge class", 3, "ok", "regex", r"[\p{L}\p{N}\p{P}\p{S}\w-]{5,50}", accepts=("äöü中文".encode(),), rejects=(b"ab c d",)),
     Case("case-insensitive huge class", 3, "ok", "regex", r"(?i)[\w\p{L}]{1,1000}", accepts=(b"Abc",)),
     Case("words counted", 3, "ok", "regex", r"(\w+\s+){0,499}\w+", accepts=(b"ab " * 499 + b"c",), rejects=(b"a " * 500 + b"c",)),
     Case("any of 50 words in a search", 3, "ok", "search", "|".join(f"word{i}" for i in range(50)), accepts=(b"a word7 b",), rejects=(b"word",)),

@@ -2,8 +2,8 @@
 
 A parent imports scansion, loads the kernels and compiles a few small grammars; for each case it forks a child, which therefore
 starts with everything loaded and pays for the case alone. The child limits its own processor time and address space, tries the
-case, tries it again in a thread with a small stack, and reports through a pipe. Time means processor time: a busy machine
-changes no outcome.
+case, tries it again in a thread with a small stack, and reports through a pipe. Time means processor time. Where neighbours share
+the cores even that varies by a factor of two, so a case that took too long is tried again: it fails if it is slow every time.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 
@@ -31,6 +32,8 @@ ADDRESS_SPACE = 1 << 30
 STACK = 256 << 10
 SYNTAX_FAMILY = 1
 _GRACE = 2  # whole seconds above the limit after which the system kills: the measured time decides
+_SLOW = ("but too slow", f"but after {SYNTAX_SECONDS} s", "SIGXCPU")  # how outcomes end that may be different on a quieter machine
+_ATTEMPTS = 3
 _STUCK = 120  # seconds of wall time after which a child that uses none of its processor time is killed
 
 
@@ -76,17 +79,21 @@ def run_all(cases: Iterable[Case], jobs: int = 2) -> Iterator[Result]:
     gc.collect()
     gc.freeze()
     running: dict[int, tuple[Case, int, float]] = {}
-    waiting = iter(cases)
-    while True:
-        while len(running) < jobs and (case := next(waiting, None)) is not None:
+    waiting = deque((case, _ATTEMPTS) for case in cases)
+    left: dict[int, int] = {}
+    while waiting or running:
+        while len(running) < jobs and waiting:
+            case, attempts = waiting.popleft()
             pipe, child = _start(case)
-            running[pipe] = (case, child, time.monotonic() + _STUCK)
-        if not running:
-            return
+            running[pipe], left[pipe] = (case, child, time.monotonic() + _STUCK), attempts - 1
         ready, _, _ = select.select(list(running), [], [], 1.0)
         for pipe in [pipe for pipe in running if pipe in ready or time.monotonic() > running[pipe][2]]:
             case, child, _ = running.pop(pipe)
-            yield _finish(case, child, pipe, pipe in ready)
+            result = _finish(case, child, pipe, pipe in ready)
+            if left[pipe] and result.outcome.endswith(_SLOW):
+                waiting.append((case, left[pipe]))
+            else:
+                yield result
 
 
 def _start(case: Case) -> tuple[int, int]:
@@ -132,11 +139,9 @@ def _child(case: Case) -> dict[str, object]:
     gc.collect()
     second = first if case.alone else _on_small_stack(case)
     memory = max(0, _status("VmHWM") - before)
-    verdict = _verdict(case, first, memory)
-    if verdict.outcome == first.outcome:
-        on_thread = _verdict(case, second, memory)
-        if on_thread.outcome != first.outcome:
-            verdict = replace(on_thread, outcome=f"on a small stack: {on_thread.outcome}")
+    verdict, on_thread = _verdict(case, first, memory), _verdict(case, second, memory)
+    if verdict.outcome == case.outcome != on_thread.outcome:
+        verdict = replace(on_thread, outcome=f"on a small stack: {on_thread.outcome}")
     fields = asdict(verdict) | {"memory": memory}
     del fields["has_span"]
     return fields
