@@ -36,8 +36,8 @@ from grammars.front_ends import choice, gbnf, lark, literal, regex
 from grammars.grammar import Grammar
 from grammars.limits import Limits
 from grammars.matcher import Matcher
-from grammars.schema import SchemaOptions, json_schema
 from grammars.provenance import VERSION as __version__
+from grammars.schema import SchemaOptions, json_schema
 from grammars.vocabulary import Vocabulary
 
 __distribution__ = "scansion"

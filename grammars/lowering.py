@@ -186,10 +186,9 @@ class _Lowering:
 
     def _repeat(self, node: Repeat, after: int, rules: Rules) -> Emission:
         low, high = node.low, node.high
-        if max(low, high or 0) > min(self._limits.repeat, MAX_COUNT):
-            raise LimitExceeded(
-                f"a repetition of {max(low, high or 0)} copies is over Limits.repeat = {min(self._limits.repeat, MAX_COUNT)}"
-            )
+        most = min(self._limits.repeat, MAX_COUNT)
+        if max(low, high or 0) > most:
+            raise LimitExceeded(f"a repetition of {max(low, high or 0)} copies is over Limits.repeat = {most}")
         if high == 0 or node.body == EPSILON:
             return after
         if isinstance(node.body, Text | Bytes | Chars) and (low if high is None else high) <= _UNROLLED:

@@ -44,7 +44,8 @@ def random_leaf(rng: random.Random) -> Node:
 
 
 def random_vocabulary(rng: random.Random) -> Vocabulary:
-    """All single bytes that occur, longer tokens with duplicates, some special ones, one or two ends; in random order."""
+    """All single bytes that occur, longer tokens with duplicates, some special ones, one or two ends; in random
+    order."""
     tokens = [bytes([b]) for b in (*ALPHABET, 0xC3, 0xA9, 0xAA, 0x63)]
     tokens += [bytes(rng.choices((*ALPHABET, 0xC3, 0xA9), k=rng.randint(2, 5))) for _ in range(rng.randint(3, 12))]
     tokens += [rng.choice(tokens) for _ in range(2)] + [b"a", END, END]

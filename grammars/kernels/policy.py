@@ -66,7 +66,6 @@ def _with_plain_integers(dispatcher: Any) -> Any:
         return dispatcher  # compilation is switched off: a plain function
     resolve = dispatcher.get_call_template
 
-
     def resolve_plain(args: tuple[Any, ...], kws: Any) -> Any:
         return resolve(tuple(_plain(argument) for argument in args), kws)
 

@@ -1,7 +1,7 @@
 """Run the cases: `python -m tests.bad_input [--json | --write] [words in names]`.
 
-Without an option a table for people; `--json` prints one result a line, for the tests; `--write` renews `results.json`, and
-refuses if a case has become worse: what is worse needs a person who edits the file.
+Without an option a table for people; `--json` prints one result a line, for the tests; `--write` renews
+`results.json`, and refuses if a case has become worse: what is worse needs a person who edits the file.
 """
 
 from __future__ import annotations

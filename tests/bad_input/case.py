@@ -1,7 +1,8 @@
 """One case of bad input: what is tried, and what must come of it.
 
-Outcomes are names: `ok`, or the class of the error. Anything that is not an error of scansion is reported as `escaped`, a wrong
-fact as `wrong`; a child process that is killed or hangs is reported by `isolation`. None of these is ever expected.
+Outcomes are names: `ok`, or the class of the error. Anything that is not an error of scansion is reported as
+`escaped`, a wrong fact as `wrong`; a child process that is killed or hangs is reported by `isolation`. None of these
+is ever expected.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ _WATCHED_ENDS = 6  # tokens at both ends of a long text whose masks are looked a
 
 @dataclass(frozen=True)
 class Case:
-    """`accepts` and `rejects` are texts in and not in the language; `alive` and `dead` are prefixes that can and cannot go on.
+    """`accepts` and `rejects` are texts in and not in the language; `alive` and `dead` are prefixes that can and
+    cannot go on.
 
-    `act` is for what is no text: it returns the automaton it made, if there is one to look at. `alone`: it needs the main thread.
+    `act` is for what is no text: it returns the automaton it made, if there is one to look at. `alone`: it needs the
+    main thread.
     """
 
     name: str

@@ -26,7 +26,17 @@ def _torn_code_points() -> None:
 
 def _invalid_tokens() -> None:
     """No text of any regex holds a byte that UTF-8 never uses, a lone continuation, an overlong form or a surrogate."""
-    invalid = (b"\xff", b"\xfe\xff", b"\x80", b"a\x80", b"\xc0\x80", b"\xe0\x80\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xf8")
+    invalid = (
+        b"\xff",
+        b"\xfe\xff",
+        b"\x80",
+        b"a\x80",
+        b"\xc0\x80",
+        b"\xe0\x80\x80",
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+        b"\xf8",
+    )
     automaton = regex(r"[\s\S]*").compile(tiny(*invalid, b"a", b"\xc3"))
     _expect(allowed_tokens(automaton, automaton.start), [len(invalid), len(invalid) + 1, len(invalid) + 2])
 

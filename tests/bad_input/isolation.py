@@ -1,9 +1,10 @@
 """Every case in its own process, under hard limits.
 
-A parent imports scansion, loads the kernels and compiles a few small grammars; for each case it forks a child, which therefore
-starts with everything loaded and pays for the case alone. The child limits its own processor time and address space, tries the
-case, tries it again in a thread with a small stack, and reports through a pipe. Time means processor time. Where neighbours share
-the cores even that varies by a factor of two, so a case that took too long is tried again: it fails if it is slow every time.
+A parent imports scansion, loads the kernels and compiles a few small grammars; for each case it forks a child, which
+therefore starts with everything loaded and pays for the case alone. The child limits its own processor time and
+address space, tries the case, tries it again in a thread with a small stack, and reports through a pipe. Time means
+processor time. Where neighbours share the cores even that varies by a factor of two, so a case that took too long is
+tried again: it fails if it is slow every time.
 """
 
 from __future__ import annotations
@@ -32,7 +33,11 @@ ADDRESS_SPACE = 1 << 30
 STACK = 256 << 10
 SYNTAX_FAMILY = 1
 _GRACE = 2  # whole seconds above the limit after which the system kills: the measured time decides
-_SLOW = ("but too slow", f"but after {SYNTAX_SECONDS} s", "SIGXCPU")  # how outcomes end that may be different on a quieter machine
+_SLOW = (
+    "but too slow",
+    f"but after {SYNTAX_SECONDS} s",
+    "SIGXCPU",
+)  # how outcomes end that may be different on a quieter machine
 _ATTEMPTS = 3
 _STUCK = 120  # seconds of wall time after which a child that uses none of its processor time is killed
 

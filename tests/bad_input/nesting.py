@@ -1,4 +1,5 @@
-"""Family 2: nesting and length. No front end recurses: deep is refused by `Limits.nesting`, or read if that is raised."""
+"""Family 2: nesting and length. No front end recurses: deep is refused by `Limits.nesting`, or read if that is
+raised."""
 
 from __future__ import annotations
 

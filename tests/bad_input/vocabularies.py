@@ -47,7 +47,9 @@ def _large() -> None:
     found = allowed_tokens(automaton, automaton.start)
     digits, letters = set(b"0123456789"), set(b"abcdef")
     wanted = [
-        i for i, token in enumerate(tokens) if digits.issuperset(token) or (letters.issuperset(token) and len(token) <= 3)
+        i
+        for i, token in enumerate(tokens)
+        if digits.issuperset(token) or (letters.issuperset(token) and len(token) <= 3)
     ]
     if found != wanted:
         raise WrongFactError("the first mask is wrong")

@@ -1,7 +1,7 @@
 """The vocabulary that bad input is tried on: about ten thousand tokens, the same on every machine.
 
-Every byte is a token, so every text can be spelled; the others are what real vocabularies have too: pairs of characters, runs,
-numbers, whole code points and pieces of them.
+Every byte is a token, so every text can be spelled; the others are what real vocabularies have too: pairs of
+characters, runs, numbers, whole code points and pieces of them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def spell(vocabulary: Vocabulary, text: bytes) -> Iterator[int]:
     """Tokens that write `text`, the longest first; a byte that no token begins with is an error of the case."""
     if id(vocabulary) not in _spellings:
         hidden = {*vocabulary.eos, *vocabulary.special}
-        _spellings[id(vocabulary)] = {token: i for i, token in enumerate(vocabulary.tokens) if token and i not in hidden}
+        _spellings[id(vocabulary)] = {
+            token: i for i, token in enumerate(vocabulary.tokens) if token and i not in hidden
+        }
     ids, place = _spellings[id(vocabulary)], 0
     while place < len(text):
         length = next(n for n in range(min(_LONGEST, len(text) - place), 0, -1) if text[place : place + n] in ids)

@@ -1,7 +1,7 @@
 """Which tokens may follow, by the definition: t is allowed after p if some s completes p·t·s.
 
-`viable(text)` asks whether a text can be completed. A node can be completed from position i if it can swallow the rest of the
-text and more. Works for expressions without intersections, complements and assertions.
+`viable(text)` asks whether a text can be completed. A node can be completed from position i if it can swallow the
+rest of the text and more. Works for expressions without intersections, complements and assertions.
 """
 
 from __future__ import annotations
@@ -12,24 +12,28 @@ from grammars.expression import Bytes, Call, Chars, Choice, Named, Node, Repeat,
 from tests.naive.span_recogniser import SpanRecogniser
 
 
-def least_fixpoint(question: Callable[[Callable[[object], bool], object], bool], first: object) -> bool:
+class LeastFixpoint:
     """The least solution of a system of yes-or-no questions that refer to each other: all start as no."""
-    known: dict[object, bool] = {}
-    while True:
-        changed = False
-        visited: set[object] = set()
 
-        def ask(key: object) -> bool:
-            nonlocal changed
-            if key not in visited:
-                visited.add(key)
-                if not known.get(key) and question(ask, key):
-                    known[key] = changed = True
-            return known.get(key, False)
+    def __init__(self, question: Callable[[Callable[[object], bool], object], bool]):
+        self.question = question
+        self.known: set[object] = set()
+        self.visited: set[object] = set()
 
-        answer = ask(first)
-        if not changed:
-            return answer
+    def ask(self, key: object) -> bool:
+        if key not in self.visited:
+            self.visited.add(key)
+            if key not in self.known and self.question(self.ask, key):
+                self.known.add(key)
+        return key in self.known
+
+    def solve(self, first: object) -> bool:
+        while True:
+            before = len(self.known)
+            self.visited = set()
+            answer = self.ask(first)
+            if len(self.known) == before:
+                return answer
 
 
 class Prefixes:
@@ -43,7 +47,7 @@ class Prefixes:
 
     def viable(self, text: bytes) -> bool:
         spans = _Spans(self.rules, text)
-        return least_fixpoint(lambda ask, key: self._swallows(ask, spans, text, *key), (self.start, 0))  # type: ignore[misc]
+        return LeastFixpoint(lambda ask, key: self._swallows(ask, spans, text, *key)).solve((self.start, 0))
 
     def _swallows(self, ask, spans: _Spans, text: bytes, node: Node, i: int) -> bool:
         """Whether `text[i:]` is the beginning of a string of the node."""
@@ -52,7 +56,7 @@ class Prefixes:
             case Text(data=data):
                 return data.startswith(rest)
             case Bytes(mask=mask):
-                return not rest and mask != 0 or (len(rest) == 1 and bool(mask >> rest[0] & 1))
+                return (not rest and mask != 0) or (len(rest) == 1 and bool(mask >> rest[0] & 1))
             case Chars(ranges=ranges):
                 return any(chr(c).encode().startswith(rest) for low, high in ranges for c in range(low, high + 1))
             case Choice(options=options):
@@ -83,7 +87,7 @@ class Prefixes:
         raise TypeError(node)
 
     def productive(self, node: Node) -> bool:
-        return least_fixpoint(lambda ask, key: self._productive(ask, key), node)
+        return LeastFixpoint(self._productive).solve(node)
 
     def _productive(self, ask, node: Node) -> bool:
         match node:
