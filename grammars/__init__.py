@@ -35,6 +35,7 @@ from grammars.errors import (
 from grammars.front_ends import choice, gbnf, lark, literal, regex
 from grammars.grammar import Grammar
 from grammars.limits import Limits
+from grammars.longest import collisions
 from grammars.matcher import Matcher
 from grammars.provenance import VERSION as __version__
 from grammars.schema import SchemaOptions, json_schema
@@ -68,6 +69,7 @@ __all__ = [
     "VocabularyError",
     "__version__",
     "choice",
+    "collisions",
     "gbnf",
     "json_schema",
     "lark",

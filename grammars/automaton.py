@@ -23,15 +23,16 @@ What it costs stands in the README's table, measured by `bench/masks.py`.
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Iterable, Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from grammars.errors import StateError
+from grammars.forking import lock_for
 from grammars.kernels.intern import touch
 from grammars.kernels.layout import BROAD, FINISHED
 from grammars.kernels.walk import advance_tokens, learn_far, walk
@@ -39,7 +40,7 @@ from grammars.limits import Limits
 from grammars.lowering import Lowered
 from grammars.machine import START_CONFIG, Machine
 from grammars.masks import Mask, MaskRows
-from grammars.matcher import Matcher
+from grammars.matcher import Matcher, check_array
 from grammars.program import LOW, NOT_A_LOOP
 from grammars.serialization import load, save
 from grammars.serialization.files import Destination, Source
@@ -74,7 +75,7 @@ class TokenAutomaton:
         self._machine = Machine(lowered, limits)
         self._masks = MaskRows(vocabulary.words, limits.cache_bytes // 2)
         self._moves: dict[tuple[int, int], int] = {}
-        self._lock = threading.Lock()
+        self._lock = lock_for(self)
         self._single = (np.empty(1, np.int64), np.empty(1, np.int64), np.empty(1, np.int64))
         self._matchers: weakref.WeakSet[Matcher] = weakref.WeakSet()
         self._advancing: tuple[NDArray[np.int64], ...] = ()  # states that the latest call of advance stands on
@@ -99,10 +100,7 @@ class TokenAutomaton:
         known = self._moves.get((state, token))
         if known is not None:
             return known
-        if not 0 <= token < self.vocabulary.size:
-            raise StateError(f"token id {token} is outside the vocabulary of {self.vocabulary.size}")
-        if not DEAD <= state < _NO_STATE:
-            raise StateError(f"{state} is no state")
+        self._check_numbers(state, token)
         with self._lock:
             states, tokens, out = self._single
             states[0], tokens[0] = state, token
@@ -112,6 +110,16 @@ class TokenAutomaton:
             self._moves = {}
         self._moves[state, token] = after
         return after
+
+    def _check_numbers(self, state: int, token: int) -> None:
+        try:
+            state, token = index(state), index(token)
+        except TypeError:
+            raise StateError(f"states and tokens are integers, not {state!r} and {token!r}") from None
+        if not 0 <= token < self.vocabulary.size:
+            raise StateError(f"token id {token} is outside the vocabulary of {self.vocabulary.size}")
+        if not DEAD <= state < _NO_STATE:
+            raise StateError(f"{state} is no state")
 
     def advance_many(self, states: ArrayLike, tokens: ArrayLike) -> NDArray[np.int64]:
         """The states after one token each."""
@@ -161,6 +169,7 @@ class TokenAutomaton:
     def fill_masks(self, states: ArrayLike, out: NDArray[np.uint32]) -> None:
         """Write the mask of each state to the rows of `out`, uint32 of shape (n, words): bit t % 32 of word t // 32."""
         state_array = _integers(states, "states")
+        check_array(out)
         if out.dtype != np.uint32 or out.ndim != 2 or out.shape[0] < len(state_array):
             raise StateError(f"masks need a uint32 array of {len(state_array)} rows, not {out.dtype} {out.shape}")
         if out.shape[1] < self.vocabulary.words:
@@ -320,7 +329,10 @@ class TokenAutomaton:
 
 
 def _integers(values: ArrayLike, name: str) -> NDArray[np.int64]:
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise StateError(f"{name} must be a flat sequence of integers") from None
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise StateError(f"{name} must be a flat sequence of integers, not {array.dtype} of shape {array.shape}")
     return array.astype(np.int64)

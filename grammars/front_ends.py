@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from grammars.errors import GrammarSyntaxError, Span
+from grammars.expression import Node
 from grammars.expression import choice as any_of
 from grammars.expression import text as text_node
 from grammars.gbnf import read_gbnf
@@ -34,7 +36,7 @@ def literal(text: str | bytes) -> Grammar:
     >>> literal("yes").matches(b"yes")
     True
     """
-    return Grammar(text_node(text))
+    return Grammar(_text(text))
 
 
 def choice(options: Iterable[str | bytes]) -> Grammar:
@@ -43,14 +45,26 @@ def choice(options: Iterable[str | bytes]) -> Grammar:
     >>> choice(["yes", "no"]).matches(b"no")
     True
     """
-    return Grammar(any_of(text_node(option) for option in options))
+    return Grammar(any_of(_text(option) for option in options))
+
+
+def _text(text: str | bytes) -> Node:
+    try:
+        return text_node(text)
+    except UnicodeEncodeError as error:
+        raise GrammarSyntaxError(
+            "a lone surrogate is not text",
+            span=Span(str(text), error.start),
+            hint="give bytes if the text is not to be UTF-8",
+        ) from None
 
 
 def lark(text: str, start: str = "start", *, lexing: str = "scannerless", limits: Limits | None = None) -> Grammar:
     """A grammar in Lark's language.
 
     `lexing="scannerless"` reads it as a context-free grammar over characters: exactly its language, however ambiguous.
-    `lexing="longest"` reads it as Lark's LALR parser with the contextual lexer does.
+    `lexing="longest"` reads it as Lark's LALR parser with the contextual lexer does; `collisions` then tells which
+    terminals take texts away from others.
 
     >>> lark('start: "a" start "b" | "c"').matches(b"aacbb")
     True

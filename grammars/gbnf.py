@@ -34,15 +34,15 @@ from grammars.expression import (
 from grammars.limits import Budget, Limits
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-_BLANK = re.compile(r"(?:[ \t]+|#[^\r\n]*)*")
-_BLANK_LINES = re.compile(r"(?:[ \t\r\n]+|#[^\r\n]*)*")
+_BLANK = re.compile(r"(?:[ \t]++|#[^\r\n]*+)*+")
+_BLANK_LINES = re.compile(r"(?:[ \t\r\n]++|#[^\r\n]*+)*+")
 _NUMBER = re.compile(r"[0-9]+")
 _PLAIN = re.compile(r'[^"\\\ud800-\udfff]+')
 _HEX = {"x": 2, "u": 4, "U": 8}
 _SIMPLE = {"n": "\n", "r": "\r", "t": "\t"} | {char: char for char in '\\"[]-'}
 _OPERATORS: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 _MAX_DIGITS = 20
-_STEP = 4  # pieces read per unit of compile work
+_STEP = 6  # pieces read per unit of compile work
 _DEFAULT_LIMITS = Limits()
 _WIDE, _LONG = 32, 512  # parts or bytes of a group that becomes a rule, or nested groups would be copied level by level
 
@@ -101,7 +101,7 @@ class _Reader:
             self._budget.charge()
 
     def _rule(self) -> None:
-        self._charge()
+        self._budget.charge()
         offset, name = self._offset, self._take(_NAME)
         if not name:
             self._fail("expected the name of a rule")

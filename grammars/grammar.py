@@ -16,7 +16,6 @@ A grammar knows nothing of tokens. `compile(vocabulary)` makes the automaton ove
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
@@ -36,6 +35,7 @@ from grammars.expression import (
     sequence,
     subexpressions,
 )
+from grammars.forking import lock_for
 from grammars.limits import Limits
 from grammars.lowering import Lowered, lower
 from grammars.machine import START_CONFIG, Machine
@@ -55,7 +55,7 @@ class Grammar:
     (True, False)
     """
 
-    __slots__ = ("_lock", "_lowered", "_matching", "_notes", "rules", "start")
+    __slots__ = ("__weakref__", "_lock", "_lowered", "_matching", "_notes", "rules", "start")
 
     def __init__(self, start: Node, rules: Rules | None = None, notes: Iterable[Any] = ()):
         self.start: Node = closed(start)
@@ -63,7 +63,7 @@ class Grammar:
         self._notes = tuple(notes)
         self._lowered: dict[Limits, Lowered] = {}
         self._matching: Machine | None = None
-        self._lock = threading.Lock()
+        self._lock = lock_for(self)
 
     @classmethod
     def of_rules(cls, start: Node, rules: Mapping[str, Node], notes: Iterable[Any] = ()) -> Grammar:

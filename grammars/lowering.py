@@ -34,6 +34,7 @@ from grammars.expression import (
     Sequence,
     Text,
 )
+from grammars.forking import lock_for
 from grammars.intersection import intersect
 from grammars.kernels.layout import MAX_COUNT, MAX_ROWS, NEXT_MASK
 from grammars.lexemes import LexemeTable
@@ -66,14 +67,17 @@ _NO_STRINGS = -1  # in place of the number of a boolean lexeme
 Emission = Generator[Any, Any, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Lowered:
     """A program, the automata behind its lazy rows (row i of them starts number i), and a lock for these automata."""
 
     program: Program
     residuals: tuple[Residuals, ...]
     rule_names: tuple[str, ...]
-    lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
+    lock: threading.Lock = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lock", lock_for(self))
 
 
 def lower(start: Node, rules: Rules, limits: Limits) -> Lowered:

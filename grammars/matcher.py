@@ -7,6 +7,7 @@ nothing is accepted until a rollback takes it back.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import index
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,6 +66,7 @@ class Matcher:
 
     def _check(self, out: NDArray[np.uint32]) -> None:
         """Look at an array once; it is usually the same one for every token."""
+        check_array(out)
         words = self._automaton.vocabulary.words
         if out.ndim != 2 or out.dtype.kind not in "iu" or out.itemsize != 4 or out.shape[1] < words:
             raise StateError(f"a {out.dtype} array of shape {out.shape} cannot hold masks of {words} words of 32 bits")
@@ -102,9 +104,13 @@ class Matcher:
 
     def rollback(self, n: int) -> None:
         """Take back the last `n` tokens."""
-        if not 0 <= n < len(self._states):
+        try:
+            kept = len(self._states) - index(n)
+        except TypeError:
+            raise StateError(f"cannot take back {n!r} tokens: that is no number of tokens") from None
+        if not 0 < kept <= len(self._states):
             raise StateError(f"cannot take back {n} tokens of {len(self._states) - 1}")
-        del self._states[len(self._states) - n :]
+        del self._states[kept:]
 
     def fork(self) -> Matcher:
         """An independent matcher at the same place."""
@@ -125,3 +131,9 @@ class Matcher:
     def forced_tokens(self) -> list[int]:
         """The tokens that must follow."""
         return [] if self.is_terminated() else self._automaton.forced(self._states[-1])
+
+
+def check_array(out: object) -> None:
+    """Refuse what masks cannot be written to."""
+    if not isinstance(out, np.ndarray) or not out.flags.writeable:
+        raise StateError(f"masks are written to a NumPy array that can be written to, not to {type(out).__name__}")

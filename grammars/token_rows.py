@@ -6,12 +6,12 @@ and the tokens shorter than a number of bytes.
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from grammars.forking import lock_for
 from grammars.kernels.walk import loop_tokens
 from grammars.trie import Trie
 
@@ -28,7 +28,7 @@ class TokenRows:
         self._lengths = lengths
         self._words = words
         self._rows: OrderedDict[tuple[int, int, int], Mask] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = lock_for(self)
 
     def of_characters(self, low: int, high: int, others: bool) -> Mask:
         """Tokens of the ASCII bytes in the two words and, with `others`, of all further well-formed characters."""

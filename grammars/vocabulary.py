@@ -7,7 +7,6 @@ ordinary token without bytes is allowed wherever the text can still be completed
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from hashlib import blake2b
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grammars.errors import VocabularyError
+from grammars.forking import lock_for
 from grammars.token_rows import TokenRows
 from grammars.trie import Trie, build_trie
 
@@ -38,7 +38,7 @@ class Vocabulary:
         self._check_tokens()
         self.eos: tuple[int, ...] = tuple(sorted(set(self._ids(eos, "eos"))))
         self.special: frozenset[int] = frozenset(self._ids(special, "special"))
-        self._lock = threading.Lock()
+        self._lock = lock_for(self)
 
     def _check_tokens(self) -> None:
         if not 0 < len(self.tokens) <= MAX_TOKENS:

@@ -244,7 +244,7 @@ def intersection(terms: Terms, parts: Iterable[Term]) -> Term:
             else:
                 positive.add(piece)
     positive.discard(terms.everything)
-    terms.tick(1 + (len(positive) + len(negative)) // 4)
+    terms.tick(4 + len(positive) + len(negative))
     return _intersection(terms, positive, negative)
 
 

@@ -136,7 +136,7 @@ class _Search:
         key = (term.kind, *term.parts[len(counted) :], *[part.shape or part for part in counted])
         counters = tuple([(part.shape_low, part.shape_high) for part in counted])
         visited = self._counters.setdefault(key, deque(maxlen=_MOST_COMPARED))
-        self._terms.tick()
+        self._terms.tick(3)
         if any(all(a[0] <= b[0] and b[1] <= a[1] for a, b in zip(old, counters, strict=True)) for old in visited):
             return True
         visited.append(counters)

@@ -79,7 +79,7 @@ ACCEPTING = 1  # bit of FLAGS
 CONFIG_BITS = 24
 CONFIG_MASK = (1 << CONFIG_BITS) - 1
 
-# Special counts of a repetition, used only while masks are computed (see `walk.far_config`)
+# Special counts of a repetition, used only while masks are computed (see `walk.learn_far`)
 MAX_COUNT = (1 << 30) - 1
 FREE_COUNT = (1 << 30) + 1  # may go on for longer than any token, may stop
 LOCKED_COUNT = (1 << 30) + 2  # must go on for longer than any token

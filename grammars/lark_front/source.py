@@ -29,8 +29,8 @@ _TOKENS_PER_STEP = 3
 _PIECE = re.compile(
     r"""(?P<space>\s+)
     |(?P<comment>//[^\n]*|\#[^\n]*)
-    |(?P<string>"[^"\\\n]*(?:\\[^\n][^"\\\n]*)*"i?)
-    |(?P<regexp>/[^/\\]*(?:\\.[^/\\]*)*/[imslux]*)
+    |(?P<string>"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"i?)
+    |(?P<regexp>/[^/\\]*+(?:\\.[^/\\]*+)*+/[imslux]*)
     |(?P<open>[(\[{])
     |(?P<close>[)\]}])
     |(?P<extension>%(?:json|regex|llguidance)\b)
@@ -38,7 +38,7 @@ _PIECE = re.compile(
     |(?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
-_JSON_PIECE = re.compile(r'[^"{}\[\]]+|"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
+_JSON_PIECE = re.compile(r'[^"{}\[\]]+|"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]', re.DOTALL)
 _SPACE = re.compile(r"\s*")
 _PLACEHOLDER = (
     '""'  # an empty literal, which lark's own language does not allow, stands for a nested regular expression

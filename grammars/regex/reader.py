@@ -35,7 +35,7 @@ _PLAIN_VERBOSE = re.compile(r"[^\\.^$*+?{\[()| \t\n\r\v\f#]+")
 _SKIPPED = re.compile(r"(?:[ \t\n\r\v\f]++|#[^\n]*+)++")
 _PYTHON_REFERENCE = re.compile(r"\\(?![1-7][0-7]{2})([1-9][0-9]?)")  # three octal digits are a character
 _ECMA_REFERENCE = re.compile(r"\\(?:([1-9][0-9]*)|k<[^>]*>)")
-_STEP = 4  # pieces of a pattern read per unit of compile work
+_STEP = 6  # pieces of a pattern read per unit of compile work
 _CLASS_STEP = 16  # characters and ranges of a class per unit
 
 

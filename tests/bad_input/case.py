@@ -52,6 +52,7 @@ class Case:
     dead: tuple[bytes, ...] = ()
     span: bool = False
     alone: bool = False
+    address_space: int = 1 << 30  # above what the process holds; every thread reserves some
 
     def automaton(self) -> object:
         if self.act is not None:

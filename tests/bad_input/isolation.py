@@ -29,7 +29,6 @@ from tests.bad_input.vocabulary import VOCABULARY
 CPU_SECONDS = 2.0
 SYNTAX_SECONDS = 0.05  # for a syntax error
 MEMORY = 256 << 20
-ADDRESS_SPACE = 1 << 30
 STACK = 256 << 10
 SYNTAX_FAMILY = 1
 _GRACE = 2  # whole seconds above the limit after which the system kills: the measured time decides
@@ -107,6 +106,7 @@ def _start(case: Case) -> tuple[int, int]:
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
+        os.setpgid(0, 0)  # what the case itself forks ends with it
         os.close(reading)
         try:
             report = json.dumps(_child(case)).encode()
@@ -120,7 +120,7 @@ def _start(case: Case) -> tuple[int, int]:
 
 def _finish(case: Case, child: int, pipe: int, is_ready: bool) -> Result:
     if not is_ready:
-        os.kill(child, signal.SIGKILL)
+        os.killpg(child, signal.SIGKILL)
     with os.fdopen(pipe, "rb") as file:
         report = file.read()
     _, status, usage = os.wait4(child, 0)
@@ -136,7 +136,7 @@ def _finish(case: Case, child: int, pipe: int, is_ready: bool) -> Result:
 
 def _child(case: Case) -> dict[str, object]:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    space = _status("VmSize") + ADDRESS_SPACE
+    space = _status("VmSize") + case.address_space
     resource.setrlimit(resource.RLIMIT_AS, (space, space))
     before = _status("VmRSS")
     first = _timed(case)

@@ -62,7 +62,7 @@ _BULK = (
     ("strings", "lark", "start: ", '"a"', 2, _LIMIT),
     ("blank lines", "lark", 'start: "a"', "\n", 8, "ok"),
     ("comments", "lark", 'start: "a"\n', "//\n", 2, "ok"),
-    ("slashes", "lark", "start: ", "/", 8, "GrammarSyntaxError"),
+    ("slashes", "lark", "start: ", "/", 8, "ok"),
     ("quotes", "lark", "start: ", '"', 8, _LIMIT),
     ("backslashes", "lark", 'start: "', "\\", 8, "GrammarSyntaxError"),
     ("rules", "lark", "start: ", "a:", 4, _LIMIT),
@@ -78,7 +78,7 @@ _BULK = (
 
 def _bulk() -> Iterator[Case]:
     for name, front, before, piece, millions, outcome in _BULK:
-        text = repeated(millions * _MILLION - 9, piece)
+        text = repeated(millions * _MILLION - 99, piece)
         yield Case(f"{front}: megabytes of {name}", 2, outcome, front, lambda before=before, text=text: before + text())
 
 
@@ -105,12 +105,12 @@ CASES = (
     Case("literal of 100000", 2, "ok", "regex", repeated(10**5, "a"), accepts=(b"a" * 10**5,), rejects=(b"a" * 99_999,)),
     Case("100000 alternatives", 2, "ok", "regex", numbered(10**5, "x{i}y", "|"), accepts=(b"x99999y",), rejects=(b"x100000y",)),
     Case("100000 equal alternatives", 2, "ok", "regex", repeated(10**5, "a", "|"), accepts=(b"a",), rejects=(b"aa",)),
-    Case("100000 class alternatives", 2, "ok", "regex", repeated(10**5, "[ab]c*", "|"), accepts=(b"acc",)),
+    Case("100000 class alternatives", 2, _LIMIT, "regex", repeated(10**5, "[ab]c*", "|"), accepts=(b"acc",)),
     Case("100000 optional letters", 2, "ok", "regex", repeated(10**5, "a?"), alive=(b"aaaa",)),
     Case("100000 stars", 2, "ok", "regex", repeated(10**5, "a*"), accepts=(b"a" * 1000,), rejects=(b"b",)),
     Case("100000 stars and letters", 2, _LIMIT, "regex", repeated(10**5, "a*[bc]")),
     Case("100000 classes", 2, "ok", "regex", repeated(10**5, "[ab]"), alive=(b"a" * 1000,)),
-    Case("100000 groups in a row", 2, "ok", "regex", repeated(10**5, "(a|b)"), alive=(b"a" * 1000,)),
+    Case("100000 groups in a row", 2, _LIMIT, "regex", repeated(10**5, "(a|b)"), alive=(b"a" * 1000,)),
     Case("10000 word boundaries", 2, "ok", "regex", repeated(10**4, r"\ba\b ")),
     Case("one class of 100000 characters", 2, "ok", "regex", lambda: f"[{''.join(map(chr, range(0x10000, 0x286A0)))}]"),
     Case("class of every second character", 2, "ok", "regex", lambda: f"[{''.join(map(chr, range(0x10000, 0x1A000, 2)))}]"),
@@ -120,13 +120,13 @@ CASES = (
     Case("lark: chain of 10000 rules", 2, "ok", "lark", numbered(10**4, "r{i}: r{j}", "\n", '\nr{i}: "x"\nstart: r0'), accepts=(b"x",)),
     Case("lark: chain of 5000 rules", 2, "ok", "lark", numbered(5_000, "r{i}: r{j}", "\n", '\nr{i}: "x"\nstart: r0'), accepts=(b"x",)),
     Case("lark: chain of 2000 terminals", 2, "ok", "lark", numbered(2_000, "A{i}: A{j}", "\n", '\nA{i}: "x"\nstart: A0'), accepts=(b"x",)),
-    Case("lark: terminals doubling", 2, _LIMIT, "lark", numbered(60, "A{i}: A{j}+ A{j}+", "\n", "\nA{i}: /x?/\nstart: A0"), span=True),
+    Case("lark: terminals doubling", 2, _LIMIT, "lark", numbered(60, "A{i}: A{j}+ A{j}+", "\n", "\nA{i}: /x?/\nstart: A0")),
     Case("lark: templates 1000 deep", 2, "ok", "lark", lambda: "start: " + "t{" * 1000 + '"a"' + "}" * 1000 + "\nt{x}: x", accepts=(b"a",)),
-    Case("lark: templates doubling", 2, _LIMIT, "lark", numbered(60, "t{i}{{x}}: t{j}{{x}} t{j}{{u{{x}}}}", "\n", '\nt{i}{{x}}: x\nu{{x}}: x "b"\nstart: t0{{"a"}}')),
+    Case("lark: templates doubling", 2, "ok", "lark", numbered(60, "t{i}{{x}}: t{j}{{x}} t{j}{{u{{x}}}}", "\n", '\nt{i}{{x}}: x\nu{{x}}: x "b"\nstart: t0{{"a"}}')),
     Case("gbnf: 100000 alternatives", 2, "ok", "gbnf", lambda: "root ::= " + numbered(10**5, '"x{i}"', " | ")(), accepts=(b"x9999",)),
     Case("gbnf: 100000 in a row", 2, "ok", "gbnf", lambda: "root ::= " + repeated(10**5, '"a"', " ")(), accepts=(b"a" * 10**5,)),
     Case("gbnf: chain of 10000 rules", 2, "ok", "gbnf", numbered(10**4, "r{i} ::= r{j}", "\n", '\nr{i} ::= "x"\nroot ::= r0'), accepts=(b"x",)),
-    Case("gbnf: chain of 100000 rules", 2, "ok", "gbnf", numbered(10**5, "r{i} ::= r{j}", "\n", '\nr{i} ::= "x"\nroot ::= r0'), accepts=(b"x",)),
+    Case("gbnf: chain of 100000 rules", 2, _LIMIT, "gbnf", numbered(10**5, "r{i} ::= r{j}", "\n", '\nr{i} ::= "x"\nroot ::= r0'), accepts=(b"x",)),
     Case("gbnf: rules doubling", 2, "ok", "gbnf", numbered(60, "r{i} ::= r{j} r{j}", "\n", '\nr{i} ::= "x"\nroot ::= r0'), alive=(b"x" * 99,)),
     Case("gbnf: optional rules doubling", 2, "ok", "gbnf", numbered(60, "r{i} ::= r{j} r{j}", "\n", '\nr{i} ::= "x"?\nroot ::= r0'), accepts=(b"x" * 99,)),
     Case("text of nine million characters", 2, _LIMIT, "regex", repeated(9 << 20, "a")),

@@ -8,6 +8,7 @@ import select
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from grammars import TokenAutomaton, gbnf, regex
 from tests.bad_input.case import Case, WrongFactError, allowed_tokens
@@ -104,13 +105,12 @@ def _interrupted(work: Callable[[], object]) -> None:
 
     signal.signal(signal.SIGALRM, interrupt)
     for turn in range(25):
-        try:
-            signal.setitimer(signal.ITIMER_REAL, 0.0003 * (turn + 1))
-            work()
-        except KeyboardInterrupt:
-            pass
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        with suppress(KeyboardInterrupt):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.0003 * (turn + 1))
+                work()
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _interrupted_compilation() -> None:
@@ -131,8 +131,8 @@ def _interrupted_masks() -> None:
 
 
 CASES = (
-    Case("32 threads on one automaton", 14, "ok", act=_threads),
-    Case("8 threads compile one grammar", 14, "ok", act=_compiling_threads),
+    Case("32 threads on one automaton", 14, "ok", act=_threads, address_space=8 << 30),
+    Case("8 threads compile one grammar", 14, "ok", act=_compiling_threads, address_space=8 << 30),
     Case("fork while a thread computes", 14, "ok", act=_fork),
     Case("interrupts during compilation", 14, "ok", act=_interrupted_compilation, alone=True),
     Case("interrupts during masks", 14, "ok", act=_interrupted_masks, alone=True),
