@@ -122,7 +122,7 @@ class _Scan:
             self.offset += len(piece)
 
     def _count(self, kind: str | None) -> None:
-        if kind not in ("space", "comment"):
+        if kind != "space":
             self.tokens += 1
             if self.tokens % _TOKENS_PER_STEP == 0:
                 self.budget.charge()

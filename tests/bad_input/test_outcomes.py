@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.bad_input.ratchet import read_results, worsened
-from tests.bad_input.table import CASES
+from tests.bad_input.table import CASES, OPEN_DEFECTS
 
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is measured as Linux tells it"),
@@ -35,11 +35,15 @@ def results(repository: Path) -> Results:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.family}-{case.name}")
 def test_bad_input_ends_as_its_family_says(case: Any, results: Results) -> None:
     result = results[case.name]
+    if result["outcome"] != case.outcome and case.name in OPEN_DEFECTS:
+        pytest.xfail(OPEN_DEFECTS[case.name])
     assert result["outcome"] == case.outcome, result["detail"]
 
 
 def test_nothing_became_worse_than_the_committed_results(results: Results) -> None:
     committed = read_results()
+    if not committed:
+        pytest.skip("no results are committed: python -m tests.bad_input --write")
     assert set(committed) == {case.name for case in CASES}, "renew results.json: python -m tests.bad_input --write"
     assert worsened(committed, results) == []
 

@@ -62,7 +62,7 @@ def _one_letter_everywhere() -> None:
 
 
 def _long_token() -> None:
-    _starts_with(regex("a{1000000}"), tiny(b"a" * 10**6, b"a" * (10**6 + 1), b"b"), [0])
+    _starts_with(regex("a{100000}"), tiny(b"a" * 10**5, b"a" * (10**5 + 1), b"b"), [0])
 
 
 def _padding() -> None:
@@ -134,7 +134,7 @@ CASES = (
     Case("token without bytes", 10, "ok", act=_empty_token),
     Case("300000 tokens", 10, "ok", act=_large),
     Case("tokens that are prefixes of each other", 10, "ok", act=_one_letter_everywhere),
-    Case("a token of a million bytes", 10, "ok", act=_long_token),
+    Case("a token of 100000 bytes", 10, "ok", act=_long_token),
     Case("padding", 10, "ok", act=_padding),
     Case("no end token", 10, "ok", act=_no_end),
     Case("several end tokens", 10, "ok", act=_several_ends),
