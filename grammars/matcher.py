@@ -135,5 +135,6 @@ class Matcher:
 
 def check_array(out: object) -> None:
     """Refuse what masks cannot be written to."""
+    kind = type(out).__name__
     if not isinstance(out, np.ndarray) or not out.flags.writeable:
-        raise StateError(f"masks are written to a NumPy array that can be written to, not to {type(out).__name__}")
+        raise StateError(f"masks are written to a NumPy array that can be written to, not to {kind}")

@@ -26,7 +26,7 @@ from numba.core import types
 F = TypeVar("F", bound=Callable[..., Any])
 
 _compile: Any = numba.njit
-_unliteral: Any = types.unliteral
+_types: Any = types
 
 
 def kernel(function: F) -> F:
@@ -74,5 +74,5 @@ def _with_plain_integers(dispatcher: Any) -> Any:
 
 
 def _plain(argument: Any) -> Any:
-    argument = _unliteral(argument)
+    argument = _types.unliteral(argument)
     return types.int64 if isinstance(argument, types.Integer | types.Boolean) else argument
