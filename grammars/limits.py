@@ -33,10 +33,11 @@ class Limits:
     words."""
 
     compile_work: int = 40_000
-    """Residuals, products and emptiness searches, in steps of roughly 30 µs: about a second."""
+    """Reading, products, and residuals with their emptiness searches, in steps of roughly 30 µs: about a second. What
+    is left to be done when masks are computed has this budget for each mask."""
 
-    mask_work: int = 50_000_000
-    """Items moved while one mask is computed, at roughly 10 ns each: half a second for the most ambiguous grammar."""
+    mask_work: int = 20_000_000
+    """Items moved while one mask is computed, at 10 to 70 ns each: a second for the most ambiguous grammar."""
 
     cache_bytes: int = 96 << 20
     """Memory of the caches of one automaton: configurations, transitions and mask rows."""
@@ -68,3 +69,7 @@ class Budget:
                 f"the grammar needs more than Limits.{self._name} = {self._total}",
                 hint=f"simplify the grammar, or raise Limits({self._name}=...) if you trust its author",
             )
+
+    def refill(self) -> None:
+        """Start again with the whole budget, for the next piece of work that is bounded by itself."""
+        self._left = self._total

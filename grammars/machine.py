@@ -100,6 +100,7 @@ class Machine:
         self._class_byte = lowered.program.class_byte
         self._residuals = lowered.residuals
         self._residuals_lock = lowered.lock
+        self._stepped = False  # whether the work at hand has asked for residuals
         self._lazy_states: list[tuple[int, int]] = [(n, r.start) for n, r in enumerate(lowered.residuals)]
         self._lazy_rows: dict[tuple[int, int], int] = {state: row for row, state in enumerate(self._lazy_states)}
         self._room = self._first_room(len(lowered.program.components) - 1)
@@ -157,6 +158,7 @@ class Machine:
     def begin_work(self) -> None:
         """Grant the work of one call."""
         self.store[WORK] = self.limits.mask_work
+        self._stepped = False
         self._collected = False
 
     def answer(self, code: int) -> None:
@@ -317,6 +319,9 @@ class Machine:
         """Compute one transition of a boolean lexeme."""
         number, state = self._lazy_states[row]
         with self._residuals_lock:  # they are shared by all machines of a grammar
+            if not self._stepped:
+                self._residuals[number].refill()
+                self._stepped = True
             after = self._residuals[number].step(state, int(self._class_byte[byte_class]))
         to = self._lazy_row(number, after) if after >= 0 else -1
         self.store[self.store[LAZY_MOVES] + row * len(self._class_byte) + byte_class] = to + 2

@@ -72,6 +72,10 @@ class Residuals:
         """Whether the bytes that led to the state are a string of the language."""
         return self._states[state].null is True
 
+    def refill(self) -> None:
+        """Have the whole budget again: for steps that belong to another mask than those before."""
+        self._terms.refill()
+
     def _number(self, term: Term) -> int:
         number = self._numbers.get(term)
         if number is None:

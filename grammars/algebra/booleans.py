@@ -244,7 +244,7 @@ def intersection(terms: Terms, parts: Iterable[Term]) -> Term:
             else:
                 positive.add(piece)
     positive.discard(terms.everything)
-    terms.tick(4 + len(positive) + len(negative))
+    terms.tick(3 + (len(positive) + len(negative)) // 2)
     return _intersection(terms, positive, negative)
 
 

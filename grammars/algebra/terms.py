@@ -31,12 +31,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from grammars.errors import LimitExceeded
 from grammars.limits import Budget
 
 NOTHING, EMPTY, SET, TEXT, SWITCH, CAT, OR, REPEAT, AND, NOT, LOOK, WITNESS, MARK, PENDING, SCOPE = range(15)
 ENDLESS: Final = 1 << 62  # no upper bound; large enough that sums and products are capped to it
 
 _TICKS_PER_UNIT = 10  # a unit of work is about 30 µs, a tick about 3
+_MOST_TERMS = 250_000  # some 170 MB: they are kept as long as the automaton
 _SHORT_TEXT = 64  # literals up to this length are cut to be equal when their rests are; longer ones keep an offset
 _SPINE = 8  # how far from the head of a concatenation a counter is still recognised
 
@@ -131,9 +133,18 @@ class Terms:
         """The term with this key, if it was made before."""
         return self._terms.get(key)
 
+    def refill(self) -> None:
+        """Have the whole budget again for the next step."""
+        self._budget.refill()
+
     def add(self, key: object, term: Term) -> Term:
         """Keep a new term."""
         self.tick(2)
+        if len(self._terms) >= _MOST_TERMS:
+            raise LimitExceeded(
+                f"a boolean part of the grammar has more than {_MOST_TERMS} different residuals",
+                hint="make its look-arounds, intersections and differences, or the counters in them, smaller",
+            )
         term.serial = len(self._terms)
         self._terms[key] = term
         return term
