@@ -34,8 +34,19 @@ from numpy.typing import ArrayLike, NDArray
 from grammars.errors import StateError
 from grammars.forking import lock_for
 from grammars.kernels.intern import touch
-from grammars.kernels.layout import BROAD, FINISHED
-from grammars.kernels.walk import advance_tokens, learn_far, walk
+from grammars.kernels.layout import BROAD, FINISHED, INSIDE
+from grammars.kernels.walk import (
+    ANSWER,
+    DEPTH,
+    DESK_SIZE,
+    LEFT_ALONE,
+    NODE,
+    PATH_WIDTH,
+    TAKEN,
+    advance_tokens,
+    learn_far,
+    walk,
+)
 from grammars.limits import Limits
 from grammars.lowering import Lowered
 from grammars.machine import START_CONFIG, Machine
@@ -44,10 +55,12 @@ from grammars.matcher import Matcher, check_array
 from grammars.program import LOW, NOT_A_LOOP
 from grammars.serialization import load, save
 from grammars.serialization.files import Destination, Source
+from grammars.trie import Trie
 from grammars.vocabulary import Vocabulary
 
 DEAD = -1
-_PATIENCE = 1_000  # nodes a walk may visit before it is worth learning which bytes loop
+_PATIENCE = 1_000  # nodes a walk may visit before it is worth looking for regions
+_LARGE_REGION = 1_500  # tokens
 _KEPT_MOVES = 1 << 16
 _LONGEST_FORCED = 1 << 16
 _NO_BOUND = 1 << 62
@@ -208,41 +221,63 @@ class TokenAutomaton:
             mask = self._computed(machine.state(far)) & ~vocabulary.end_row
             if nearest <= self.vocabulary.trie.longest:
                 mask &= vocabulary.rows.shorter_than(nearest)
-                self._walk(config, nearest, False, _NO_BOUND, mask)
+                machine.begin_work()
+                self._walk(self.vocabulary.trie, config, nearest, _NO_BOUND, mask)
         if machine.accepts(config):
             mask |= vocabulary.end_row
         return mask
 
     def _far(self, config: int) -> tuple[int, int]:
         """The configuration with far counts, and from how many bytes on tokens must be walked from the one itself."""
-        machine, longest = self._machine, self.vocabulary.trie.longest
-        machine.run(lambda: learn_far(machine.program, machine.store, config, longest))
+        machine = self._machine
+        machine.run(lambda: learn_far(machine.program, machine.store, config))
         far, nearest = machine.far(config)
         touch(machine.store, far)
-        return (config, longest + 1) if nearest <= 1 else (far, nearest)
+        return (config, _NO_BOUND) if nearest <= 1 else (far, nearest)
 
     def _walked(self, config: int) -> Mask:
         """The ordinary tokens that may follow a configuration, by a walk through the trie."""
         self._masks_computed += 1
-        mask = np.zeros(self.vocabulary.words, np.uint32)
-        if self._walk(config, 0, False, _PATIENCE, mask) == BROAD:
-            mask[:] = self.vocabulary.rows.of_characters(*self._machine.loops(config))
-            self._walk(config, 0, True, _NO_BOUND, mask)
+        mask, trie = np.zeros(self.vocabulary.words, np.uint32), self.vocabulary.trie
+        self._machine.begin_work()
+        if self._walk(trie, config, 0, _PATIENCE, mask) == BROAD:
+            self._walk(trie, config, 0, -_LARGE_REGION, mask)
         return mask
 
-    def _walk(self, config: int, shortest: int, row_is_loops: bool, budget: int, out: Mask) -> int:
-        m, (byte, nodes, below, tokens) = self._machine, self.vocabulary.trie
-        args = (byte, nodes, below, tokens, config, shortest, int(row_is_loops), budget, out)
-        path = np.empty((self.vocabulary.trie.longest + 2, 4), np.int64)
+    def _walk(self, trie: Trie, config: int, shortest: int, patience: int, out: Mask) -> int:
+        m, (byte, nodes, below, tokens) = self._machine, trie
+        path, desk = np.empty((trie.longest + 2, PATH_WIDTH), np.int64), np.zeros(DESK_SIZE, np.int64)
         collections = -1
 
         def go_on() -> int:
             nonlocal collections
             if m.collections != collections:  # not begun, or what the path went through may be gone
-                path[0, 2], collections = 0, m.collections
-            return walk(m.program, m.store, m.moves, *args, path)
+                desk[DEPTH], collections = 0, m.collections
+            return walk(
+                m.program, m.store, m.moves, byte, nodes, below, tokens, config, shortest, patience, out, path, desk
+            )
 
-        return m.run(go_on)
+        while True:
+            code = m.go_on(go_on)
+            if code != INSIDE:
+                return code
+            desk[ANSWER] = TAKEN if self._take_region(desk, out) else LEFT_ALONE
+
+    def _take_region(self, desk: NDArray[np.int64], out: Mask) -> bool:
+        """Set the tokens of the region on the desk, if it is there to be used."""
+        m, (node, inner, *firsts) = self._machine, desk[NODE:].tolist()
+        depth = int(desk[DEPTH]) if node else 0
+        region = self.vocabulary.rows.region(node, depth, tuple(firsts), m.loops(inner))
+        if region is None:
+            return False
+        np.bitwise_or(out, region.row, out=out)
+        touch(m.store, inner)  # a collection keeps what was handed out
+        self._computing.append(m.state(inner))
+        try:
+            self._walk(region.exits, inner, 0, _NO_BOUND, out)
+        finally:
+            self._computing.pop()
+        return True
 
     def forced(self, state: int) -> list[int]:
         """The tokens that must follow: as long as exactly one token is allowed, it is taken. May end with the end

@@ -58,13 +58,16 @@ from grammars.kernels.layout import (
     POINT,
     POINT_SLOTS,
     ROW_SHIFT,
+    SEED,
+    SEED_SLOTS,
+    SEEDS,
     UNUSED,
     USED,
     WAKE,
     WIDTH,
     WORK,
 )
-from grammars.kernels.walk import advance_tokens
+from grammars.kernels.walk import OTHERS, advance_tokens
 from grammars.limits import Limits
 from grammars.lowering import Lowered
 from grammars.program import BOOT_BYTE, BOOT_STATE
@@ -73,14 +76,16 @@ START_CONFIG = 2
 
 _END_ONLY = 4  # flags of the configuration behind an end token, unlike those of any other
 _EPOCHS_KEPT = (8, 1)
+_SMALL_STORE = 2 << 20  # bytes
 _CHUNK = 4096  # bytes that are read under one grant of work
-_SECTIONS = tuple(range(CONFIG, GENERATION + 1, 2))
+_SECTIONS = tuple(range(CONFIG, SEED_SLOTS + 1, 2))
 _GROW_TOGETHER = {
     CONFIG: (CONFIG, LOOPS, FAR, UNUSED, GENERATION, CONFIG_SLOTS),
     CONTEXT: (CONTEXT, CONTEXT_SLOTS),
+    SEED: (SEED, SEED_SLOTS),
     POINT: (POINT, POINT_SLOTS),
 }
-_HASH_TABLES = (CONFIG_SLOTS, CONTEXT_SLOTS)
+_HASH_TABLES = (CONFIG_SLOTS, CONTEXT_SLOTS, SEED_SLOTS)
 
 Array = NDArray[np.int64]
 
@@ -105,7 +110,7 @@ class Machine:
         self._lazy_rows: dict[tuple[int, int], int] = {state: row for row, state in enumerate(self._lazy_states)}
         self._room = self._first_room(len(lowered.program.components) - 1)
         self.store: Array = np.zeros(HEADER, np.int64)
-        self.moves: NDArray[np.int32] = np.zeros((self._room[CONFIG], len(self._class_byte)), np.int32)
+        self.moves: NDArray[np.int32] = np.zeros((self._room[CONFIG], len(self._class_byte) + 1), np.int32)
         self._lay_out()
         self._intern_first_configs()
 
@@ -129,6 +134,8 @@ class Machine:
             WAKE: components,
             LAZY_MOVES: lazy * len(self._class_byte),
             LAZY_ACCEPTS: lazy,
+            SEED: 64,
+            SEED_SLOTS: 256,
         }
 
     def _intern_first_configs(self) -> None:
@@ -149,6 +156,10 @@ class Machine:
     def run(self, kernel: Callable[[], int]) -> int:
         """Call `kernel` until its code needs no answer; returns it."""
         self.begin_work()
+        return self.go_on(kernel)
+
+    def go_on(self, kernel: Callable[[], int]) -> int:
+        """The same, as a part of work that has begun."""
         while True:
             code = int(kernel())
             if code >= DEAD or code < LOST:
@@ -200,11 +211,11 @@ class Machine:
         """Whether the text that led to a configuration is complete."""
         return bool(self.store[self.store[CONFIG] + 4 * config + FLAGS] & ACCEPTING)
 
-    def loops(self, config: int) -> tuple[int, int, bool]:
-        """What `learn_loops` found: two words of ASCII bytes, and whether all other characters loop."""
+    def loops(self, config: int) -> tuple[int, int, int]:
+        """What `learn_loops` found: two words of ASCII bytes, and whether all other characters are in the set."""
         at = self.store[LOOPS] + 3 * config
         low, high, flags = self.store[at : at + 3].tolist()
-        return low, high, bool(flags & 2)
+        return low, high, int(flags & OTHERS != 0)
 
     def far(self, config: int) -> tuple[int, int]:
         """What `learn_far` found: the configuration with far counts, and from how many bytes on tokens differ."""
@@ -273,7 +284,7 @@ class Machine:
         rehash(store)
 
     def _make_room(self, need: int) -> None:
-        kept = need in (CONFIG, CONTEXT, HEAP)
+        kept = need in self._used()
         full = 2 * self.memory() > self.limits.cache_bytes
         if kept and full and not self._collected and self._collect(need):
             self._collected = True  # work that fills the caches again needs more room, not another collection
@@ -284,11 +295,23 @@ class Machine:
                 f"the states in use need far more memory than Limits.cache_bytes = {self.limits.cache_bytes}",
                 hint="keep fewer states alive, or raise Limits(cache_bytes=...)",
             )
-        # moving the store costs more than the room, as long as there is plenty
-        factor = 4 if 8 * self.memory() < self.limits.cache_bytes else 2
-        for section in _GROW_TOGETHER.get(need, (need,)):
-            self._room[section] *= factor
+        # moving a store costs more than the room, as long as there is plenty
+        plenty = 8 * self.memory() < self.limits.cache_bytes
+        factor = 4 if plenty and self.memory() < _SMALL_STORE else 2
+        for section in (need, *(self._nearly_full(need) if plenty else ())):
+            for together in _GROW_TOGETHER.get(section, (section,)):
+                self._room[together] *= factor
         self._lay_out()
+
+    def _nearly_full(self, need: int) -> list[int]:
+        """What will soon need room too."""
+        return [section for section, used in self._used().items() if section != need and 3 * used > self._room[section]]
+
+    def _used(self) -> dict[int, int]:
+        """Entries in use of the sections that are kept."""
+        store = self.store
+        configs = int(store[CONFIGS] - store[FREE])
+        return {CONFIG: configs, CONTEXT: int(store[CONTEXTS]), HEAP: int(store[USED]), SEED: int(store[SEEDS])}
 
     def _collect(self, need: int) -> bool:
         """Drop what was never handed out or not used lately; if that is not enough, all that nobody is known to hold.
@@ -310,8 +333,7 @@ class Machine:
         rehash(store)
         store[EPOCH] += 1
         self.collections += 1
-        live = {CONFIG: store[CONFIGS] - store[FREE], CONTEXT: store[CONTEXTS], HEAP: store[USED]}[need]
-        return bool(4 * live < 3 * self._room[need])
+        return 4 * self._used()[need] < 3 * self._room[need]
 
     # -- lazy rows ------------------------------------------------------------------------------------------------
 

@@ -1,60 +1,99 @@
-"""Mask rows that depend on a vocabulary alone, shared by every automaton over it.
+"""What of masks depends on a vocabulary alone, shared by every automaton over it.
 
-Two families: the tokens made of a given set of characters (the inside of a string looks the same in every schema),
-and the tokens shorter than a number of bytes.
+*Regions*: below a node of the trie, the tokens that begin with a character of one set and go on with characters of
+another (the inside of a string, a name, a number). Most end there: they are a row. The others, as `.", "` does, leave
+in one of few ways: those ends are a small trie of their own. Whoever stands before a string takes the row and walks
+the ends instead of a hundred thousand tokens. Building a region costs ten walks, so it is built when it is asked for
+again.
+
+*Lengths*: the tokens shorter than a number of bytes.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grammars.forking import lock_for
-from grammars.kernels.walk import loop_tokens
-from grammars.trie import Trie
+from grammars.kernels.walk import exits
+from grammars.trie import Trie, build_trie
 
-_KEPT = 256  # rows: 4 MB for a vocabulary of 128,000 tokens
+_KEPT = 128  # regions, and rows of lengths: some 5 MB for a vocabulary of 128,000 tokens
+_MOST_EXITS = 20_000  # tokens
 
+T = TypeVar("T")
 Mask = NDArray[np.uint32]
+Set = tuple[int, ...]  # characters: two words of ASCII bytes, and whether all others belong to it
+Place = tuple[int, int, Set, Set]  # a node, its depth, first characters, characters that may follow
+
+
+class Region(NamedTuple):
+    """The tokens that stay inside, and the ends of those that leave."""
+
+    row: Mask
+    exits: Trie
 
 
 class TokenRows:
-    """A small cache of mask rows, least recently used out."""
+    """Small caches of regions and rows, least recently used out."""
 
-    def __init__(self, trie: Trie, lengths: NDArray[np.int64], words: int):
+    def __init__(self, tokens: Sequence[bytes], trie: Trie, lengths: NDArray[np.int64], words: int):
+        self._tokens = tokens
         self._trie = trie
         self._lengths = lengths
         self._words = words
-        self._rows: OrderedDict[tuple[int, int, int], Mask] = OrderedDict()
+        self._regions: OrderedDict[Place, Region | None] = OrderedDict()
+        self._seen: OrderedDict[Place, bool] = OrderedDict()
+        self._shorter: OrderedDict[int, Mask] = OrderedDict()
         self._lock = lock_for(self)
 
-    def of_characters(self, low: int, high: int, others: bool) -> Mask:
-        """Tokens of the ASCII bytes in the two words and, with `others`, of all further well-formed characters."""
-        return self._row((low, high, int(others)))
+    def region(self, node: int, depth: int, firsts: Set, loops: Set) -> Region | None:
+        """The region below a node, or None if it does not pay."""
+        place = (node, depth, firsts, loops)
+        with self._lock:
+            if place in self._regions:
+                self._regions.move_to_end(place)
+            elif place in self._seen:
+                _keep(self._regions, place, self._region(place))
+            else:
+                _keep(self._seen, place, True)
+                return None
+            return self._regions[place]
+
+    def _region(self, place: Place) -> Region | None:
+        node, depth, firsts, loops = place
+        row = np.zeros(self._words, np.uint32)
+        found, begins = np.empty((2, len(self._trie.tokens)), np.int64)
+        t = self._trie
+        size = int(exits(t.byte, t.nodes, t.tokens, node, np.array(firsts), np.array(loops), row, found, begins))
+        if size > _MOST_EXITS:
+            return None
+        row.flags.writeable = False
+        return Region(row, self._exits(found[:size], depth + begins[:size]))
+
+    def _exits(self, found: NDArray[np.int64], begins: NDArray[np.int64]) -> Trie:
+        ends = [self._tokens[token][begin:] for token, begin in zip(found.tolist(), begins.tolist(), strict=True)]
+        offsets = np.cumsum([0, *map(len, ends)], dtype=np.int64)
+        trie = build_trie(ends, np.arange(len(ends)), np.frombuffer(b"".join(ends), np.uint8), offsets)
+        return trie._replace(tokens=found[trie.tokens].astype(np.int32))
 
     def shorter_than(self, length: int) -> Mask:
         """Tokens of fewer than `length` bytes."""
-        return self._row((length, 0, -1))
-
-    def _row(self, key: tuple[int, int, int]) -> Mask:
         with self._lock:
-            row = self._rows.get(key)
-            if row is None:
-                row = self._rows[key] = self._make(key)
-                if len(self._rows) > _KEPT:
-                    self._rows.popitem(last=False)
-            self._rows.move_to_end(key)
-            return row
+            if length not in self._shorter:
+                row = np.zeros(self._words, np.uint32)
+                bits = np.packbits(self._lengths < length, bitorder="little")
+                row.view(np.uint8)[: len(bits)] = bits
+                row.flags.writeable = False
+                _keep(self._shorter, length, row)
+            return self._shorter[length]
 
-    def _make(self, key: tuple[int, int, int]) -> Mask:
-        row = np.zeros(self._words, np.uint32)
-        low, high, others = key
-        if others < 0:
-            bits = np.packbits(self._lengths < low, bitorder="little")
-            row.view(np.uint8)[: len(bits)] = bits
-        else:
-            loop_tokens(self._trie.byte, self._trie.nodes, self._trie.tokens, low, high, others, row)
-        row.flags.writeable = False
-        return row
+
+def _keep(cache: OrderedDict[Any, T], key: object, value: T) -> None:
+    cache[key] = value
+    if len(cache) > _KEPT:
+        cache.popitem(last=False)

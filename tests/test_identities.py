@@ -18,6 +18,8 @@ from grammars.kernels.layout import (
     GENERATION,
     HEAP,
     LOOPS,
+    SEED,
+    SEED_SLOTS,
     UNUSED,
 )
 from grammars.machine import Machine
@@ -306,7 +308,7 @@ def deep_path(seed: int, depth: int) -> list[int]:
 
 
 def test_matchers_survive_collections() -> None:
-    automaton = nested(150_000)
+    automaton = nested(200_000)
     keeper = automaton.matcher()
     path = deep_path(-1, 100)
     assert keeper.accept_tokens(path[:60]) == 60
@@ -321,7 +323,7 @@ def test_matchers_survive_collections() -> None:
 
 
 def test_the_start_is_never_lost() -> None:
-    automaton = nested(150_000)
+    automaton = nested(200_000)
     mask = masks_of(automaton, [automaton.start])
     for seed in range(80):
         automaton.matcher_at([automaton.advance(automaton.start, 0)]).accept_tokens(deep_path(seed, 100))
@@ -332,7 +334,7 @@ def test_the_start_is_never_lost() -> None:
 
 def test_an_old_state_is_right_or_refused_but_never_wrong() -> None:
     """States that nobody keeps in a matcher, asked again after many collections; their brackets tell them apart."""
-    automaton = nested(150_000)
+    automaton = nested(200_000)
     held: list[tuple[int, list[int]]] = []
     kept = refused = 0
     for seed in range(60):
@@ -373,12 +375,14 @@ def test_memory_stays_near_its_budget_under_endless_new_states() -> None:
 def with_little_room(self: Machine, components: int, first_room=Machine._first_room) -> dict[int, int]:
     """Sections so small that kernels are interrupted all the time."""
     entries = dict.fromkeys((CONFIG, LOOPS, FAR, UNUSED, GENERATION, CONTEXT), 4)
-    return first_room(self, components) | entries | {CONFIG_SLOTS: 16, CONTEXT_SLOTS: 16, HEAP: 8}
+    return (
+        first_room(self, components) | entries | {CONFIG_SLOTS: 16, CONTEXT_SLOTS: 16, HEAP: 8, SEED: 4, SEED_SLOTS: 16}
+    )
 
 
 def collecting_first(self: Machine, need: int, make_room=Machine._make_room) -> None:
     """Every lack of room is answered with the less generous collection, before the room is made."""
-    if need in (CONFIG, CONTEXT, HEAP):
+    if need in (CONFIG, CONTEXT, HEAP, SEED):
         self._collect_epochs(need, 1)
     make_room(self, need)
 

@@ -10,6 +10,7 @@ from itertools import product
 import numba
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import grammars.kernels
 from grammars import Grammar, Limits, TokenAutomaton, UnsatisfiableGrammar, Vocabulary, lark, regex
@@ -32,9 +33,10 @@ from grammars.kernels.layout import (
     LOOP,
     OFFSET,
     OUTER,
+    SEED_SLOTS,
 )
 from grammars.kernels.trie import CHILD, CHILDREN_END, END, FIRST, OTHER_BYTES, OWN_END, UTF8_STATES, utf8_step
-from grammars.kernels.walk import loop_tokens
+from grammars.kernels.walk import exits
 from grammars.machine import START_CONFIG, Machine
 from grammars.program import ACCEPT, AGAIN, CALL, LEX, LOW, NOT_A_LOOP, NULLABLE, RETURN, SPLIT, START
 from tests.naive import twins
@@ -131,20 +133,28 @@ def test_a_node_knows_what_occurs_below_it(seed: int) -> None:
         assert nodes[node, -1] == max(map(len, rests), default=0)
 
 
+def words_of(characters: set[int]) -> NDArray[np.int64]:
+    """A set of ASCII bytes, with 128 for all other characters, as kernels want it."""
+    halves = [sum(1 << (b & 63) for b in characters if b >> 6 == half) for half in (0, 1)]
+    return np.array([half - (1 << 64) if half >> 63 else half for half in halves] + [int(128 in characters)])
+
+
 @pytest.mark.parametrize("seed", SEEDS)
-def test_tokens_of_given_characters_are_found_in_one_go(seed: int) -> None:
+def test_a_region_sorts_the_tokens_below_a_node(seed: int) -> None:
     vocabulary = trie_vocabulary(seed)
     rng = random.Random(seed)
     byte, nodes, _, tokens = vocabulary.trie
-    for _ in range(6):
-        ascii_set = {b for b in (0x00, 0x40, 0x61, 0x62, 0x7F) if rng.random() < 0.7}
-        others = rng.random() < 0.5
-        out = np.zeros(vocabulary.words, np.uint32)
-        words = [sum(1 << (b & 63) for b in ascii_set if b >> 6 == half) for half in (0, 1)]
-        low, high = (word - (1 << 64) if word >> 63 else word for word in words)
-        loop_tokens(byte, nodes, tokens, low, high, int(others), out)
-        expected = {i for i, t in enumerate(vocabulary.tokens[:-2]) if twins.loops_only(t, ascii_set, others)}
-        assert set(np.flatnonzero(unpacked(out, vocabulary.size)).tolist()) == expected
+    for node, text in enumerate(node_texts(vocabulary)):
+        firsts, loops = ({b for b in (0x00, 0x40, 0x61, 0x62, 0x7F, 128) if rng.random() < 0.7} for _ in range(2))
+        row = np.zeros(vocabulary.words, np.uint32)
+        found, begins = np.zeros((2, vocabulary.size), np.int64)
+        size = exits(byte, nodes, tokens, node, words_of(firsts), words_of(loops), row, found, begins)
+        rests = {i: t[len(text) :] for i, t in enumerate(vocabulary.tokens[:-2]) if t.startswith(text)}
+        expected = {i: twins.split_inside(rest, firsts, loops) for i, rest in rests.items()}
+        inside = {i for i, length in expected.items() if length == len(rests[i])}
+        assert set(np.flatnonzero(unpacked(row, vocabulary.size)).tolist()) == inside
+        left = {i: length for i, length in expected.items() if length is not None and i not in inside}
+        assert dict(zip(found[:size].tolist(), begins[:size].tolist(), strict=True)) == left
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -305,7 +315,7 @@ def test_a_collection_keeps_what_is_held_as_it_is_and_nothing_else(seed: int) ->
     for state in held.values():
         touch(machine.store, state & CONFIG_MASK)
     machine.moves[:] = 0
-    for section in (*range(CONFIG + 2, CONTEXT, 2), CONTEXT + 2):  # LOOPS, FAR and both hash tables
+    for section in (*range(CONFIG + 2, CONTEXT, 2), CONTEXT + 2, SEED_SLOTS):  # LOOPS, FAR and the hash tables
         clear(machine, section)
     collect(machine.store, 1)
     rehash(machine.store)

@@ -11,3 +11,4 @@ Words = Any  # int64: packed programs, stores, and everything that is counted
 Table = Any  # int32: large tables, of moves, trie nodes, token ids
 Data = Any  # uint8: bytes
 Mask = Any  # uint32: bits of tokens, 32 to a word
+Paths = Any  # int64, two dimensions: what a walk carries along

@@ -29,6 +29,7 @@ from grammars.kernels.layout import (
     OFFSET,
     OUTER,
     ROOT,
+    SEEDS,
     UNUSED,
     USED,
 )
@@ -39,7 +40,11 @@ _ALWAYS_KEPT = 3  # the finished configuration, the one that boots and the start
 
 @kernel
 def collect(store: Words, epochs: int) -> None:
-    """Compact the store, keeping configurations that were used in the last `epochs` periods between collections."""
+    """Compact the store, keeping configurations that were used in the last `epochs` periods between collections.
+
+    Seeds are forgotten: they can be computed again.
+    """
+    store[SEEDS] = 0
     _drop_configs(store, epochs)
     moved = np.zeros(store[CONTEXTS], np.int64)
     _mark(store, moved)

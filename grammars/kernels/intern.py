@@ -24,6 +24,9 @@ from grammars.kernels.layout import (
     NEED,
     OFFSET,
     OUTER,
+    SEED,
+    SEED_SLOTS,
+    SEEDS,
     UNUSED,
     USED,
 )
@@ -209,6 +212,33 @@ def intern_context(store: Words, at: int, length: int, loop: int, number: int, o
     return new
 
 
+@part
+def intern_seed(store: Words, at: int, length: int) -> int:
+    """Where the entry of a seed stands in the store; made if it is new."""
+    slots = store[SEED_SLOTS]
+    mask = store[SEED_SLOTS + 1] - 1
+    slot = hash_run(store, at, length, 0) & mask
+    while store[slots + slot] != 0:
+        entry = store[SEED] + 3 * (store[slots + slot] - 1)
+        if store[entry + LENGTH] == length and _same_run(store, store[HEAP] + store[entry + OFFSET], at, length):
+            return entry
+        slot = (slot + 1) & mask
+    new = store[SEEDS]
+    if new >= store[SEED + 1]:
+        store[NEED] = SEED
+        return GROW
+    offset = push_run(store, at, length)
+    if offset < 0:
+        return offset
+    entry = store[SEED] + 3 * new
+    store[entry + OFFSET] = offset
+    store[entry + LENGTH] = length
+    store[entry + 2] = 0
+    store[SEEDS] = new + 1
+    store[slots + slot] = new + 1
+    return entry
+
+
 @kernel
 def rehash(store: Words) -> None:
     """Fill the empty hash tables anew. Contexts of a left-recursive component are found by its key alone."""
@@ -231,6 +261,13 @@ def rehash(store: Words) -> None:
             slot = (slot + 1) & mask
         store[store[CONTEXT_SLOTS] + slot] = number + 1
         number += 1 if store[row + LOOP] >= FRAMES else 1 + store[row + COUNT]
+    mask = store[SEED_SLOTS + 1] - 1
+    for number in range(store[SEEDS]):
+        entry = store[SEED] + 3 * number
+        slot = hash_run(store, store[HEAP] + store[entry + OFFSET], store[entry + LENGTH], 0) & mask
+        while store[store[SEED_SLOTS] + slot] != 0:
+            slot = (slot + 1) & mask
+        store[store[SEED_SLOTS] + slot] = number + 1
 
 
 @kernel

@@ -26,7 +26,8 @@ CTX_MASK = (1 << CTX_BITS) - 1
 NEXT_MASK = (1 << NEXT_BITS) - 1
 FRAME_MASK = (1 << (CTX_BITS + NEXT_BITS)) - 1
 ROW_SHIFT = CTX_BITS + NEXT_BITS
-MAX_ROWS = 1 << 22
+MAX_ROWS = (1 << 22) - 1
+POINT_ROW = MAX_ROWS  # in a seed: no item, but a lexeme that is complete
 
 ROOT = 0  # the context that returns to acceptance
 FINISHED = 0  # the configuration behind an end token
@@ -37,10 +38,13 @@ GROW = -3  # a section is full: store[NEED] says which
 FILL = -4  # a lazy row is missing: store[LAZY_ROW], store[LAZY_CLASS]
 EXHAUSTED = -5  # store[WORK] ran out
 LOST = -6  # a state that no longer exists
-BROAD = -7  # a walk visits many nodes: worth learning the loops of its configuration first
+BROAD = -7  # a walk visits many nodes: worth looking for regions
+INSIDE = -8  # a region was found: see `walk.walk`
 
 # The first cells of the store: counters
-CONFIGS, CONTEXTS, USED, POINTS, ITEMS, WAITING, ACTIVE, NEED, WORK, LAZY_ROW, LAZY_CLASS, FREE, EPOCH = range(13)
+CONFIGS, CONTEXTS, USED, POINTS, ITEMS, WAITING, ACTIVE, NEED, WORK, LAZY_ROW, LAZY_CLASS, FREE, EPOCH, SEEDS = range(
+    14
+)
 
 # then, for each section, the cell that holds its offset; the cell behind it holds its room, in entries of its width
 (
@@ -61,9 +65,11 @@ CONFIGS, CONTEXTS, USED, POINTS, ITEMS, WAITING, ACTIVE, NEED, WORK, LAZY_ROW, L
     LAZY_ACCEPTS,
     UNUSED,  # numbers of configurations that may be used again
     GENERATION,  # per configuration: how many others had its number before
-) = range(16, 50, 2)
-HEADER = 50
-WIDTH = {CONFIG: 4, LOOPS: 3, FAR: 2, CONTEXT: 5, PENDING: 2}  # other sections have entries of one word
+    SEED,  # offset, length, configuration + 2 or 0 (see `step.advance_byte`)
+    SEED_SLOTS,
+) = range(16, 54, 2)
+HEADER = 54
+WIDTH = {CONFIG: 4, LOOPS: 3, FAR: 2, CONTEXT: 5, PENDING: 2, SEED: 3}  # other sections have entries of one word
 
 # Columns of CONFIG and CONTEXT
 OFFSET, LENGTH, FLAGS, AGE = range(4)

@@ -17,12 +17,15 @@ has read nothing yet (its point is *fresh*) does not return.
 
 from __future__ import annotations
 
+import numpy as np
+
 from grammars.kernels.arrays import Table, Words
 from grammars.kernels.intern import (
     add_context,
     find_context,
     intern_config,
     intern_context,
+    intern_seed,
     push_run,
     sort_run,
 )
@@ -61,6 +64,7 @@ from grammars.kernels.layout import (
     OUTER,
     PENDING,
     POINT,
+    POINT_ROW,
     POINT_SLOTS,
     POINTS,
     ROW_SHIFT,
@@ -109,11 +113,47 @@ def advance_byte(program: Words, store: Words, moves: Table, config: int, byte: 
     byte_class = program[program[BYTE_CLASS] + byte]
     known = moves[config, byte_class]
     if known != 0:
-        return known - 2 if known > 1 else DEAD
+        return known - 2
+    if moves[config, program[CLASSES]] == 0:
+        sweep(program, store, moves, config)
+        if moves[config, byte_class] != 0:
+            return DEAD
     result = _step(program, store, config, byte_class)
     if result >= DEAD:
         moves[config, byte_class] = result + 2
     return result
+
+
+@part
+def sweep(program: Words, store: Words, moves: Table, config: int) -> None:
+    """Note which byte classes no item of a configuration can read: most of them, for most configurations."""
+    if moves[config, program[CLASSES]] != 0:
+        return
+    moves[config, program[CLASSES]] = 1
+    here = store[CONFIG] + 4 * config
+    begin = store[HEAP] + store[here + OFFSET]
+    readable = np.zeros(4, np.int64)  # a bit for each byte
+    for i in range(begin, begin + store[here + LENGTH]):
+        row = store[i] >> ROW_SHIFT
+        if row >= program[ROWS]:
+            return  # boolean lexemes learn their moves one by one
+        for edge in range(program[program[ROW_EDGE] + row], program[program[ROW_EDGE] + row + 1]):
+            _add_range(readable, program[program[EDGES] + 3 * edge], program[program[EDGES] + 3 * edge + 1])
+    for byte_class in range(program[CLASSES]):
+        byte = program[program[CLASS_BYTE] + byte_class]
+        if (readable[byte >> 6] >> (byte & 63)) & 1 == 0:
+            moves[config, byte_class] = DEAD + 2
+
+
+@part
+def _add_range(readable: Words, low: int, high: int) -> None:
+    for word in range(low >> 6, (high >> 6) + 1):
+        bits = -1
+        if word == low >> 6:
+            bits &= -1 << (low & 63)
+        if word == high >> 6 and high & 63 != 63:
+            bits &= ~(-1 << ((high & 63) + 1))
+        readable[word] |= bits
 
 
 @part
@@ -126,7 +166,31 @@ def _begin(store: Words) -> None:
 
 @part
 def _step(program: Words, store: Words, config: int, byte_class: int) -> int:
+    """Read a byte: gather the seed, then close it unless that was done before."""
     _begin(store)
+    code = _read(program, store, config, byte_class)
+    if code < 0:
+        return code
+    if store[ITEMS] == 0:
+        return DEAD
+    length = sort_run(store, store[ITEM], store[ITEMS])
+    if store[store[ITEM] + length - 1] >> ROW_SHIFT != POINT_ROW:
+        return _close(program, store, length)
+    seed = intern_seed(store, store[ITEM], length)
+    if seed < 0:
+        return seed
+    if store[seed + 2] == 0:
+        result = _close(program, store, length)
+        if result < DEAD:
+            return result
+        store[seed + 2] = result + 2
+    return store[seed + 2] - 2
+
+
+@part
+def _read(program: Words, store: Words, config: int, byte_class: int) -> int:
+    """Gather what a byte leads to: items whose lexeme goes on, and as items of POINT_ROW those whose lexeme is
+    complete."""
     byte = program[program[CLASS_BYTE] + byte_class]
     rows = program[ROWS]
     row_accepts = program[ROW_ACCEPTS]
@@ -149,19 +213,17 @@ def _step(program: Words, store: Words, config: int, byte_class: int) -> int:
             if known == 0:
                 store[LAZY_ROW] = row - rows
                 store[LAZY_CLASS] = byte_class
-                return _abandon(program, store, FILL)
+                return FILL
             if known == 1:
                 continue
             to = known - 2 + rows
             done = store[store[LAZY_ACCEPTS] + known - 2] != 0
             more = True
         if done:
-            code |= add_point(store, (item >> CTX_BITS) & NEXT_MASK, item & CTX_MASK, 0)
+            code |= _add_item(store, (POINT_ROW << ROW_SHIFT) | (item & FRAME_MASK))
         if more:
             code |= _add_item(store, (to << ROW_SHIFT) | (item & FRAME_MASK))
-    if store[POINTS] == 0 and store[ITEMS] == 0 and code == 0:
-        return DEAD
-    return _close(program, store, code)
+    return code
 
 
 @part
@@ -182,8 +244,9 @@ def _follow_edge(program: Words, row: int, byte: int) -> int:
 
 
 @part
-def _close(program: Words, store: Words, code: int) -> int:
-    """Run the closure of the points and items gathered so far and intern the resulting configuration."""
+def _close(program: Words, store: Words, length: int) -> int:
+    """Run the closure of a seed and intern the resulting configuration."""
+    code = _unpack(store, length)
     done = 0
     component = _NO_COMPONENT
     flags = 0
@@ -202,7 +265,7 @@ def _close(program: Words, store: Words, code: int) -> int:
     if code == 0 and store[WORK] < 0:
         code = EXHAUSTED
     if code != 0:
-        return _abandon(program, store, code)
+        return _abandon(store, code)
     _forget_points(store)
     distinct = _drop_dominated(program, store, sort_run(store, store[ITEM], store[ITEMS]))
     if distinct == 0 and flags == 0:
@@ -211,7 +274,19 @@ def _close(program: Words, store: Words, code: int) -> int:
 
 
 @part
-def _abandon(program: Words, store: Words, code: int) -> int:
+def _unpack(store: Words, length: int) -> int:
+    """Turn the items of POINT_ROW, which stand behind the others, into points. Returns 0 or GROW."""
+    while length > 0 and store[store[ITEM] + length - 1] >> ROW_SHIFT == POINT_ROW:
+        length -= 1
+        word = store[store[ITEM] + length]
+        if add_point(store, (word >> CTX_BITS) & NEXT_MASK, word & CTX_MASK, 0) != 0:
+            return GROW
+    store[ITEMS] = length
+    return 0
+
+
+@part
+def _abandon(store: Words, code: int) -> int:
     """Leave the scratch sections clean after a closure that could not finish."""
     _forget_points(store)
     for i in range(store[HEADS + 1]):

@@ -3,10 +3,13 @@
 A walk goes through the byte trie depth first and carries one configuration per depth. A dead byte cuts its whole
 subtree.
 
-Most of the tokens in an open string or comment stay inside it, so two shortcuts take them at once. A configuration
-knows its *loops*: the ASCII bytes, and possibly all other characters, that lead back to itself. Where the strings
-below a node use loops alone, the whole subtree is allowed. And the tokens that use loops from their first byte on are
-a row of their own, cached by the vocabulary, so a walk that starts from it visits only what is left.
+Most of the tokens in an open string, name or comment stay inside it, so two shortcuts take them at once. A
+configuration knows its *loops*: the ASCII bytes, and possibly all other characters, that lead back to itself, or
+around among a few configurations that allow them all. Where the strings below a node use loops alone, the whole
+subtree is allowed. And below a node whose configuration takes many first characters to one inner configuration that
+loops, the tokens are: first character, loops, and an end that leaves. Which tokens these are depends on the vocabulary
+and the two sets of characters alone, so they are kept there (`grammars.token_rows.Region`): those without an end as a
+row, and the ends as a small trie, which is walked from the inner configuration.
 
 Counted repetitions are far from their bounds most of the time. `learn_far` replaces such counts by "free" or
 "locked"; a token with fewer bytes than the distance to the nearest bound cannot tell the difference. So one mask
@@ -17,7 +20,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from grammars.kernels.arrays import Data, Mask, Table, Words
+from grammars.kernels.arrays import Data, Mask, Paths, Table, Words
 from grammars.kernels.intern import intern_config, intern_context, sort_run, touch
 from grammars.kernels.layout import (
     ACCEPTING,
@@ -35,10 +38,12 @@ from grammars.kernels.layout import (
     FAR,
     FINISHED,
     FLAGS,
+    FRAME_MASK,
     FREE_COUNT,
     GENERATION,
     GROW,
     HEAP,
+    INSIDE,
     ITEM,
     LENGTH,
     LOCKED_COUNT,
@@ -48,10 +53,11 @@ from grammars.kernels.layout import (
     NEED,
     OFFSET,
     OUTER,
+    ROOT,
     WORK,
 )
 from grammars.kernels.policy import kernel, part
-from grammars.kernels.step import advance_byte
+from grammars.kernels.step import advance_byte, sweep
 from grammars.kernels.trie import (
     BELOW_HEIGHT,
     CHILD,
@@ -68,9 +74,20 @@ from grammars.program import BYTE_CLASS, COUNTS, HIGH, LOW, RULE_WIDTH, RULES, S
 UNKNOWN = -2  # a move that was not computed yet
 END_TOKEN, SPECIAL_TOKEN = 2, 1
 
-_KNOWN, _OTHERS = 1, 2  # bits of the third word of LOOPS
-_SMALL_SUBTREE = 48
-_MAX_PAIRS = 64
+# Columns of a path: what is carried along, by depth
+AT, NEXT, LAST, GIVEN = range(4)  # GIVEN and the two behind it: first characters that are taken care of
+PATH_WIDTH = 6
+# Cells of a desk, on which an interrupted walk leaves what it needs to go on, and what it asks
+DEPTH, VISITED, ANSWER, NODE, INNER, FIRSTS = range(6)
+DESK_SIZE = FIRSTS + 3
+NOT_ASKED, TAKEN, LEFT_ALONE = range(3)  # answers
+
+_KNOWN, OTHERS, EXACT = 1, 2, 4  # bits of the third word of LOOPS
+_SMALL_SUBTREE = 48  # tokens
+_MAX_PAIRS = 96
+_MAX_MEMBERS = 12
+_NEVER = 1 << 40
+_FEW_FIRSTS = 8  # characters: not worth a region
 
 
 @kernel
@@ -84,81 +101,165 @@ def walk(
     tokens: Table,
     config: int,
     shortest: int,
-    row_is_loops: int,
-    budget: int,
+    patience: int,
     out: Mask,
-    path: Words,
+    path: Paths,
+    desk: Words,
 ) -> int:
     """Set the bits of all tokens of at least `shortest` bytes that may follow `config`.
 
-    `row_is_loops`: the tokens that only use loops of `config` are set in `out` already. A walk that would visit more
-    than `budget` nodes stops with BROAD, having learnt the loops.
+    A walk that would visit more than `patience` nodes stops with BROAD. With a negative patience it visits as many as
+    it needs, but below nodes with more than -`patience` tokens it asks with INSIDE for a region: FIRSTS are the
+    characters that lead from the node to the configuration INNER. If it is TAKEN care of, they are left out.
 
-    `path` holds by depth: configuration, whether only loops led here, next child, end of children. In its first row,
-    the last two are the depth and the number of visited nodes where an interrupted walk goes on; depth 0 begins anew.
+    A walk begins when the desk's DEPTH is 0, else it goes on where it stopped.
     """
-    if path[0, 2] == 0:
-        path[0, 0], path[0, 1], path[0, 2], path[0, 3] = config, row_is_loops, 1, 0
-        path[1, 2], path[1, 3] = nodes[0, CHILD], nodes[0, CHILDREN_END]
+    if desk[DEPTH] == 0:
+        path[0, AT], path[0, NEXT], path[0, LAST] = config, 0, 1
+        desk[DEPTH], desk[VISITED], desk[ANSWER] = 1, 0, NOT_ASKED
         if shortest == 0:
             _set_tokens(tokens, 0, nodes[0, OWN_END], out)
     byte_class = program[BYTE_CLASS]
-    depth, visited = path[0, 2], path[0, 3]
+    depth, visited = desk[DEPTH], desk[VISITED]
+    if depth == 1 and path[0, NEXT] == 0:
+        code = _enter(program, store, moves, nodes, config, 0, 0, patience, path, desk)
+        if code < 0:
+            return code
+        path[0, NEXT] = 1
     while depth > 0:
-        node = path[depth, 2]
-        if node == path[depth, 3]:
+        node = path[depth, NEXT]
+        if node == path[depth, LAST]:
             depth -= 1
             continue
-        path[depth, 2] = node + 1
+        path[depth, NEXT] = node + 1
         visited += 1
-        before = path[depth - 1, 0]
         byte = int(bytes_[node])
+        if _is_given(path, depth - 1, byte):
+            continue
+        before = path[depth - 1, AT]
         after = moves[before, program[byte_class + byte]] - 2
         if after == UNKNOWN:
             after = advance_byte(program, store, moves, before, byte)
             if after < DEAD:
-                return _interrupted(path, depth, node, visited, after)
+                return _interrupted(path, desk, depth, node, visited, after)
         if after == DEAD or depth + nodes[node, BELOW_HEIGHT] < shortest:
             continue
         if depth >= shortest:
             _set_tokens(tokens, nodes[node, FIRST], nodes[node, OWN_END], out)
         if nodes[node, CHILD] == nodes[node, CHILDREN_END]:
             continue
-        if visited > budget:
-            code = learn_loops(program, store, moves, config)
-            return _interrupted(path, depth, node, visited, code) if code < 0 else BROAD
-        path[depth, 1] = path[depth - 1, 1] & _is_loop(store, config, byte)
+        if visited > patience > 0:
+            return BROAD
         if nodes[node, END] - nodes[node, OWN_END] > _SMALL_SUBTREE:
-            code = _look_far(program, store, moves, before, after, nodes[node, BELOW_HEIGHT], nodes[0, BELOW_HEIGHT])
+            code = _look_far(program, store, moves, before, after, nodes[node, BELOW_HEIGHT])
             if code < DEAD:
-                return _interrupted(path, depth, node, visited, code)
+                return _interrupted(path, desk, depth, node, visited, code)
             after = code
         loops = store[LOOPS] + 3 * after
         if store[loops + 2] != 0 and _covered(store, below, node, loops):
-            if path[depth, 1] == 0 or after != config:
-                _set_long_tokens(nodes, tokens, node, depth, shortest, out)
+            _set_long_tokens(nodes, tokens, node, depth, shortest, out)
             continue
-        path[depth, 0] = after
+        code = _enter(program, store, moves, nodes, after, node, depth, patience, path, desk)
+        if code < 0:
+            return _interrupted(path, desk, depth, node, visited, code)
         depth += 1
-        path[depth, 2] = nodes[node, CHILD]
-        path[depth, 3] = nodes[node, CHILDREN_END]
     store[WORK] -= visited
     return 0
 
 
 @part
-def _interrupted(path: Words, depth: int, node: int, visited: int, code: int) -> int:
-    """Note on the path where a walk that needs something goes on; returns what it needs."""
-    path[0, 2], path[0, 3] = depth, visited - 1
-    path[depth, 2] = node
+def _interrupted(path: Paths, desk: Words, depth: int, node: int, visited: int, code: int) -> int:
+    """Note where a walk that needs something goes on; returns what it needs."""
+    desk[DEPTH], desk[VISITED] = depth, visited - 1
+    path[depth, NEXT] = node
     return code
 
 
 @part
-def _look_far(program: Words, store: Words, moves: Table, before: int, after: int, height: int, longest: int) -> int:
+def _enter(
+    program: Words,
+    store: Words,
+    moves: Table,
+    nodes: Table,
+    config: int,
+    node: int,
+    depth: int,
+    patience: int,
+    path: Paths,
+    desk: Words,
+) -> int:
+    """Go down to the children of a node; returns INSIDE, or what else is needed first, or 0."""
+    for column in range(GIVEN, GIVEN + 3):
+        path[depth, column] = 0
+    if patience < 0 and nodes[node, END] - nodes[node, OWN_END] > -patience:
+        if desk[ANSWER] == NOT_ASKED or desk[NODE] != node:
+            code = _find_inside(program, store, moves, config, desk)
+            if code < 0:
+                desk[NODE] = node
+                return code
+        elif desk[ANSWER] == TAKEN:
+            for i in range(3):
+                path[depth, GIVEN + i] = desk[FIRSTS + i]
+        desk[ANSWER] = NOT_ASKED
+    path[depth, AT] = config
+    path[depth + 1, NEXT] = nodes[node, CHILD]
+    path[depth + 1, LAST] = nodes[node, CHILDREN_END]
+    return 0
+
+
+@part
+def _is_given(path: Paths, depth: int, byte: int) -> bool:
+    """Whether all tokens that go on with a byte are taken care of."""
+    if byte < 128:
+        return (path[depth, GIVEN + (byte >> 6)] >> (byte & 63)) & 1 != 0
+    return path[depth, GIVEN + 2] != 0
+
+
+@part
+def _find_inside(program: Words, store: Words, moves: Table, config: int, desk: Words) -> int:
+    """Put a region's configuration and first characters on the desk and return INSIDE; 0 if there is none."""
+    targets = np.empty(128, np.int64)
+    for byte in range(128):
+        targets[byte] = advance_byte(program, store, moves, config, byte)
+        if targets[byte] < DEAD:
+            return targets[byte]
+    inner = _most_common(targets)
+    if inner == DEAD:
+        return 0
+    loops = store[LOOPS] + 3 * inner
+    if store[loops + 2] == 0:
+        code = learn_loops(program, store, moves, inner)
+        if code < 0:
+            return code
+    if store[loops + 2] & EXACT == 0 or store[loops] | store[loops + 1] == 0:
+        return 0
+    desk[FIRSTS], desk[FIRSTS + 1] = 0, 0
+    for byte in range(128):
+        if targets[byte] == inner:
+            desk[FIRSTS + (byte >> 6)] |= ascii_bit(byte & 63)
+    desk[FIRSTS + 2] = int(inner == config and store[loops + 2] & OTHERS != 0)
+    desk[INNER] = inner
+    return INSIDE
+
+
+@part
+def _most_common(targets: Words) -> int:
+    """The configuration to which most letters lead, DEAD if they are few."""
+    best, most = DEAD, _FEW_FIRSTS
+    for letter in range(ord("A"), ord("z") + 1):
+        count = 0
+        for byte in range(128):
+            count += int(targets[byte] == targets[letter])
+        if targets[letter] != DEAD and count > most:
+            best, most = targets[letter], count
+    return best
+
+
+@part
+def _look_far(program: Words, store: Words, moves: Table, before: int, after: int, height: int) -> int:
     """In front of a large subtree: forget counts that are too far for it, and learn the loops of what loops."""
     if program[COUNTS] != 0:
-        code = learn_far(program, store, after, longest)
+        code = learn_far(program, store, after)
         if code < 0:
             return code
         far = store[FAR] + 2 * after
@@ -203,51 +304,119 @@ def _set_long_tokens(nodes: Table, tokens: Table, node: int, depth: int, shortes
 
 
 @part
-def _is_loop(store: Words, config: int, byte: int) -> int:
-    loops = store[LOOPS] + 3 * config
-    if byte >= 128:
-        return (store[loops + 2] >> 1) & 1
-    return (store[loops + (byte >> 6)] >> (byte & 63)) & 1
-
-
-@part
 def _covered(store: Words, below: Words, node: int, loops: int) -> bool:
     """Whether the strings below a node, which stands between two characters, use nothing but loops."""
     if below[node, 0] & ~store[loops] != 0 or below[node, 1] & ~store[loops + 1] != 0:
         return False
     utf8 = below[node, 2]
-    return utf8 & OTHER_BYTES == 0 or (utf8 & 1 != 0 and store[loops + 2] & _OTHERS != 0)
+    return utf8 & OTHER_BYTES == 0 or (utf8 & 1 != 0 and store[loops + 2] & OTHERS != 0)
 
 
 @part
 def learn_loops(program: Words, store: Words, moves: Table, config: int) -> int:
-    """Find the bytes that lead from a configuration back to itself. Returns 0 or a negative code."""
-    low, high = 0, 0
+    """Find the characters that lead from a configuration back to itself and, where that succeeds, a larger set whose
+    strings stay among a few configurations that all allow it. Returns 0 or a negative code."""
+    loops = store[LOOPS] + 3 * config
+    members = np.empty(_MAX_MEMBERS, np.int64)
+    members[0] = config
+    set_ = np.zeros(4, np.int64)  # characters that loop, characters that may be added
     for byte in range(128):
         after = advance_byte(program, store, moves, config, byte)
         if after < DEAD:
             return after
         if after == config:
-            if byte < 64:
-                low |= ascii_bit(byte)
-            else:
-                high |= ascii_bit(byte - 64)
-    others = _other_characters_loop(program, store, moves, config)
+            set_[byte >> 6] |= ascii_bit(byte & 63)
+        elif after != DEAD and _stays_inside(store, config, after):
+            set_[2 + (byte >> 6)] |= ascii_bit(byte & 63)
+    others = _others_stay(program, store, moves, members, 1)
     if others < 0:
         return others
-    loops = store[LOOPS] + 3 * config
-    store[loops] = low
-    store[loops + 1] = high
-    store[loops + 2] = _KNOWN | others * _OTHERS
+    store[loops], store[loops + 1], store[loops + 2] = set_[0], set_[1], _KNOWN | others * OTHERS | EXACT
+    if set_[2] | set_[3] == 0:
+        return 0
+    _drop_narrowing(program, store, moves, config, set_)
+    set_[0] |= set_[2]
+    set_[1] |= set_[3]
+    size = _closed_under(program, store, moves, members, set_)
+    if size <= 1:
+        return size
+    all_others = _others_stay(program, store, moves, members, size)
+    if all_others < others:
+        return min(all_others, 0)
+    for i in range(size):
+        row = store[LOOPS] + 3 * members[i]
+        store[row], store[row + 1], store[row + 2] = set_[0], set_[1], _KNOWN | all_others * OTHERS
     return 0
 
 
 @part
-def _other_characters_loop(program: Words, store: Words, moves: Table, config: int) -> int:
-    """1 if every character beyond ASCII leads back to `config`, 0 if not, or a negative code."""
+def _stays_inside(store: Words, config: int, after: int) -> bool:
+    """Whether a configuration is inside the same lexemes in the same contexts as another, and both are small."""
+    here, there = store[CONFIG] + 4 * config, store[CONFIG] + 4 * after
+    if store[here + LENGTH] > _MAX_MEMBERS or store[there + LENGTH] > _MAX_MEMBERS:
+        return False
+    begin, end = store[HEAP] + store[here + OFFSET], store[HEAP] + store[here + OFFSET] + store[here + LENGTH]
+    for i in range(store[HEAP] + store[there + OFFSET], store[HEAP] + store[there + OFFSET] + store[there + LENGTH]):
+        known = False
+        for j in range(begin, end):
+            known |= (store[i] ^ store[j]) & FRAME_MASK == 0
+        if not known:
+            return False
+    return True
+
+
+@part
+def _drop_narrowing(program: Words, store: Words, moves: Table, config: int, set_: Words) -> None:
+    """Drop the additional characters behind which some of the set cannot be read at once."""
+    for byte in range(128):
+        if (set_[2 + (byte >> 6)] >> (byte & 63)) & 1 == 0:
+            continue
+        after = moves[config, program[program[BYTE_CLASS] + byte]] - 2
+        sweep(program, store, moves, after)
+        for other in range(128):
+            asked = (set_[other >> 6] | set_[2 + (other >> 6)]) >> (other & 63) & 1
+            if asked != 0 and moves[after, program[program[BYTE_CLASS] + other]] == DEAD + 2:
+                set_[2 + (byte >> 6)] &= ~ascii_bit(byte & 63)
+                break
+
+
+@part
+def _closed_under(program: Words, store: Words, moves: Table, members: Words, set_: Words) -> int:
+    """Add to `members` what the set leads to. Returns their number, 0 if one dies or there are many, or a code."""
+    done, size = 0, 1
+    while done < size:
+        for byte in range(128):
+            if (set_[byte >> 6] >> (byte & 63)) & 1 == 0:
+                continue
+            after = advance_byte(program, store, moves, members[done], byte)
+            if after < DEAD:
+                return after
+            if after == DEAD:
+                return 0
+            if not _holds(members, size, after):
+                if size == _MAX_MEMBERS or not _stays_inside(store, members[0], after):
+                    return 0
+                members[size] = after
+                size += 1
+        done += 1
+    return size
+
+
+@part
+def _holds(members: Words, size: int, config: int) -> bool:
+    for i in range(size):
+        if members[i] == config:
+            return True
+    return False
+
+
+@part
+def _others_stay(program: Words, store: Words, moves: Table, members: Words, size: int) -> int:
+    """1 if every character beyond ASCII leads from the members to members, 0 if not, or a negative code."""
     pairs = np.empty((_MAX_PAIRS, 2), np.int64)  # (configuration, state of a UTF-8 decoder)
-    pairs[0, 0], pairs[0, 1] = config, 0
-    done, found = 0, 1
+    for i in range(size):
+        pairs[i, 0], pairs[i, 1] = members[i], 0
+    done, found = 0, size
     while done < found:
         for byte in range(128, 256):
             decoder = utf8_step(pairs[done, 1], byte)
@@ -256,7 +425,7 @@ def _other_characters_loop(program: Words, store: Words, moves: Table, config: i
             after = advance_byte(program, store, moves, pairs[done, 0], byte)
             if after < DEAD:
                 return after
-            if after == DEAD or (decoder == 0 and after != config):
+            if after == DEAD or (decoder == 0 and not _holds(members, size, after)):
                 return 0
             known = decoder == 0
             for i in range(found):
@@ -271,35 +440,66 @@ def _other_characters_loop(program: Words, store: Words, moves: Table, config: i
 
 
 @kernel
-def loop_tokens(bytes_: Data, nodes: Table, tokens: Table, low: int, high: int, others: int, out: Mask) -> None:
-    """Set the bits of the tokens made of the given ASCII bytes and, with `others`, of well-formed further
-    characters."""
-    path = np.zeros((nodes[0, BELOW_HEIGHT] + 2, 3), np.int64)  # by depth: state of a UTF-8 decoder, next child, end
-    path[1, 1], path[1, 2] = nodes[0, CHILD], nodes[0, CHILDREN_END]
-    _set_tokens(tokens, 0, nodes[0, OWN_END], out)
-    depth = 1
+def exits(
+    bytes_: Data,
+    nodes: Table,
+    tokens: Table,
+    node: int,
+    firsts: Words,
+    loops: Words,
+    out: Mask,
+    found: Words,
+    begins: Words,
+) -> int:
+    """Sort the tokens below a node that go on with a first character of one set and then some of another.
+
+    Those that end there are set in `out`; `found` holds those that go on with something else, `begins` where that
+    begins, in bytes behind the node. Where the first set has all other characters, tokens that begin with broken ones
+    are among these. Returns how many these are.
+    """
+    # by depth: decoder + 1 inside the sets, 0 outside; next child, end; where the last whole character ends
+    path = np.zeros((nodes[node, BELOW_HEIGHT] + 2, 4), np.int64)
+    path[0, 0] = 1
+    path[1, 1], path[1, 2] = nodes[node, CHILD], nodes[node, CHILDREN_END]
+    depth, size = 1, 0
     while depth > 0:
-        node = path[depth, 1]
-        if node == path[depth, 2]:
+        child = path[depth, 1]
+        if child == path[depth, 2]:
             depth -= 1
             continue
-        path[depth, 1] = node + 1
-        byte = int(bytes_[node])
-        after = utf8_step(path[depth - 1, 0], byte)
-        allowed = others
-        if byte < 64:
-            allowed = (low >> byte) & 1
-        elif byte < 128:
-            allowed = (high >> (byte - 64)) & 1
-        if after >= 0 and allowed != 0:
-            _set_tokens(tokens, nodes[node, FIRST], nodes[node, OWN_END], out)
-            path[depth, 0] = after
-            depth += 1
-            path[depth, 1], path[depth, 2] = nodes[node, CHILD], nodes[node, CHILDREN_END]
+        path[depth, 1] = child + 1
+        byte, whole = int(bytes_[child]), path[depth - 1, 3]
+        one_of = firsts if whole == 0 else loops
+        after = _set_step(path[depth - 1, 0], byte, one_of[0], one_of[1], one_of[2])
+        if depth == 1 and after == 0 and (byte < 128 or firsts[2] == 0):
+            continue
+        if after == 1:
+            whole = depth
+            _set_tokens(tokens, nodes[child, FIRST], nodes[child, OWN_END], out)
+        else:
+            for i in range(nodes[child, FIRST], nodes[child, OWN_END]):
+                found[size], begins[size] = tokens[i], whole
+                size += 1
+        path[depth, 0], path[depth, 3] = after, whole
+        depth += 1
+        path[depth, 1], path[depth, 2] = nodes[child, CHILD], nodes[child, CHILDREN_END]
+    return size
+
+
+@part
+def _set_step(before: int, byte: int, low: int, high: int, others: int) -> int:
+    """The state of the UTF-8 decoder + 1 while only characters of a set are read, 0 from then on."""
+    if before == 0:
+        return 0
+    if byte >= 128:
+        return utf8_step(before - 1, byte) + 1 if others != 0 else 0
+    if before != 1:
+        return 0
+    return (low >> byte) & 1 if byte < 64 else (high >> (byte - 64)) & 1
 
 
 @kernel
-def learn_far(program: Words, store: Words, config: int, longest: int) -> int:
+def learn_far(program: Words, store: Words, config: int) -> int:
     """Find the configuration with far counts in place of counts, and the byte length from which tokens can tell the
     two apart.
 
@@ -314,7 +514,7 @@ def learn_far(program: Words, store: Words, config: int, longest: int) -> int:
     if length > store[ITEM + 1]:
         store[NEED] = ITEM
         return GROW
-    nearest = longest + 1
+    nearest = _NEVER
     far = config
     for i in range(length):
         item = store[begin + i]
@@ -328,8 +528,9 @@ def learn_far(program: Words, store: Words, config: int, longest: int) -> int:
                 nearest = min(nearest, 1 + (program[rule + HIGH] - number - 1) * program[rule + SHORTEST])
             count = FREE_COUNT
             if to_leave > 0:
-                nearest = min(nearest, 1 + to_leave * program[rule + SHORTEST])
                 count = LOCKED_COUNT
+                if store[row + OUTER] != ROOT:  # no token goes on behind the whole text
+                    nearest = min(nearest, 1 + to_leave * program[rule + SHORTEST])
             ctx = intern_context(store, 0, 0, loop, count, store[row + OUTER])
             if ctx < 0:
                 return ctx

@@ -48,9 +48,26 @@ def reads_utf8(state: int, data: bytes) -> bool:
     return state >= 0
 
 
-def loops_only(data: bytes, ascii_set: set[int], others: bool) -> bool:
-    """Whether a token uses given ASCII bytes and, with `others`, well-formed beginnings of further characters."""
-    return reads_utf8(0, data) and all(b in ascii_set if b < 128 else others for b in data)
+def split_inside(rest: bytes, firsts: set[int], loops: set[int]) -> int | None:
+    """How many bytes of `rest` are a first character of one set and further ones of another; None if it does not
+    begin so. Sets hold ASCII bytes, and 128 if all other characters belong to them."""
+    if not rest or min(rest[0], 128) not in firsts:
+        return None
+    length, among = 0, firsts
+    while length < len(rest):
+        size = next((n for n in range(1, 5) if is_character(rest[length : length + n])), 0)
+        if size == 0 or min(rest[length], 128) not in among:
+            break
+        length, among = length + size, loops
+    return length
+
+
+def is_character(data: bytes) -> bool:
+    """Whether the bytes are one well-formed character."""
+    try:
+        return len(data.decode()) == 1
+    except UnicodeDecodeError:
+        return False
 
 
 def components(successors: Sequence[Sequence[int]]) -> set[frozenset[int]]:
