@@ -88,6 +88,7 @@ class TokenAutomaton:
         self._machine = Machine(lowered, limits)
         self._masks = MaskRows(vocabulary.words, limits.cache_bytes // 2)
         self._moves: dict[tuple[int, int], int] = {}
+        self._answers: dict[tuple[int, int], bool] = {}
         self._lock = lock_for(self)
         self._single = (np.empty(1, np.int64), np.empty(1, np.int64), np.empty(1, np.int64))
         self._matchers: weakref.WeakSet[Matcher] = weakref.WeakSet()
@@ -105,6 +106,7 @@ class TokenAutomaton:
         }
         self._machine.on_collect = self._in_use
         self._masks.add(FINISHED, vocabulary.end_row)
+        self._is_text = (vocabulary.kind == 0).tobytes()
 
     # -- moving ---------------------------------------------------------------------------------------------------
 
@@ -170,6 +172,21 @@ class TokenAutomaton:
         row = self._masks.views.get(state)
         if row is not None and 0 <= token < self.vocabulary.size:
             return bool(row[token >> 5] >> (token & 31) & 1)
+        known = self._answers.get((state, token))
+        if known is None:
+            if len(self._answers) >= _KEPT_MOVES:
+                self._answers = {}
+            known = self._answers[state, token] = self._asked_anew(state, token)
+        return known
+
+    def _asked_anew(self, state: int, token: int) -> bool:
+        if type(state) is not int or type(token) is not int or not 0 <= token < self.vocabulary.size:
+            self._check_numbers(state, token)
+        if self._is_text[token]:
+            with self._lock:
+                after = self._machine.follow(state, self.vocabulary.tokens[token])
+            if after is not None:
+                return after != DEAD
         return self.advance(state, token) != DEAD
 
     def accepts(self, state: int) -> bool:
