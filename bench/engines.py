@@ -17,11 +17,12 @@ from languages import BUILT_IN, Language
 from numpy.typing import NDArray
 from vocabularies import Tokens
 
-from grammars import Limits, TokenAutomaton
+from grammars import Grammar, Limits, TokenAutomaton, json_schema
+from grammars.errors import ScansionError
 
 
 class Unsupported(Exception):
-    """The engine cannot take this language; the message says why."""
+    """The engine cannot take this language or schema; the message says why."""
 
 
 class Compiled(Protocol):
@@ -48,6 +49,10 @@ class Engine(Protocol):
         """From the source text to something that can fill masks."""
         ...
 
+    def compile_schema(self, schema: str) -> Compiled:
+        """The same from the text of a JSON schema, with the standard's meaning of what it leaves out."""
+        ...
+
 
 def installed(names: list[str], tokens: Tokens) -> list[Engine]:
     """The engines of these names that are there; the others are skipped with a line that says so."""
@@ -55,6 +60,7 @@ def installed(names: list[str], tokens: Tokens) -> list[Engine]:
         "scansion": Scansion,
         "llguidance": LLGuidance,
         "xgrammar": XGrammar,
+        "outlines-core": OutlinesCore,
     }
     if unknown := set(names) - set(makers):
         raise SystemExit(f"there is no engine {', '.join(sorted(unknown))}; known are {', '.join(makers)}")
@@ -80,9 +86,17 @@ class Scansion:
         self.limits = Limits()
 
     def compile(self, language: Language) -> Compiled:
-        return _Scansion(
-            language.scansion().compile(self.tokens.vocabulary, self.limits), row_for(self.tokens).view(np.uint32)
-        )
+        return self._ready(language.scansion())
+
+    def compile_schema(self, schema: str) -> Compiled:
+        try:
+            return self._ready(json_schema(schema))
+        except ScansionError as error:
+            raise Unsupported(f"{type(error).__name__}: {error.message}") from error
+
+    def _ready(self, grammar: Grammar) -> Compiled:
+        automaton = grammar.compile(self.tokens.vocabulary, self.limits)
+        return _Scansion(automaton, row_for(self.tokens).view(np.uint32))
 
 
 class _Scansion:
@@ -116,8 +130,16 @@ class LLGuidance:
         _refuse(self.name, language)
         source = language.own.get(self.name, language.lark)
         make = self.api.LLMatcher
-        grammar = make.grammar_from_lark(source) if source else make.grammar_from_regex(language.regex)
-        matcher = make(self.tokenizer, grammar)
+        return self._ready(make.grammar_from_lark(source) if source else make.grammar_from_regex(language.regex))
+
+    def compile_schema(self, schema: str) -> Compiled:
+        try:
+            return self._ready(self.api.LLMatcher.grammar_from_json_schema(schema))
+        except ValueError as error:
+            raise Unsupported(str(error).splitlines()[0]) from error
+
+    def _ready(self, grammar: str) -> Compiled:
+        matcher = self.api.LLMatcher(self.tokenizer, grammar)
         if matcher.is_error():
             raise Unsupported(matcher.get_error().splitlines()[0])
         return _LLGuidance(matcher, row_for(self.tokens))
@@ -168,8 +190,14 @@ class XGrammar:
 
     def compile(self, language: Language) -> Compiled:
         _refuse(self.name, language)
+        return self._ready(partial(self._grammar, language))
+
+    def compile_schema(self, schema: str) -> Compiled:
+        return self._ready(partial(self.compiler.compile_json_schema, schema, strict_mode=False))
+
+    def _ready(self, compile: Callable[[], Any]) -> Compiled:
         try:
-            grammar = self._grammar(language)
+            grammar = compile()
         except RuntimeError as error:
             raise Unsupported(str(error).strip().splitlines()[0]) from error
         return _XGrammar(self.api.GrammarMatcher(grammar), row_for(self.tokens))
@@ -198,6 +226,50 @@ def _accept_and_take_back(matcher: Any, token: int) -> bool:
     if accepted:
         matcher.rollback(1)
     return accepted
+
+
+class OutlinesCore:
+    name = "outlines-core"
+
+    def __init__(self, tokens: Tokens):
+        import outlines_core
+        import outlines_core.json_schema
+
+        self.tokens, self.api = tokens, outlines_core
+        self.version = _version("outlines-core")
+        vocabulary = tokens.vocabulary
+        words: dict[bytes, list[int]] = {}
+        for i, token in enumerate(vocabulary.tokens):
+            if token and i not in vocabulary.special and i not in vocabulary.eos:
+                words.setdefault(token, []).append(i)
+        self.vocabulary = outlines_core.Vocabulary(vocabulary.eos[0], words)
+
+    def compile(self, language: Language) -> Compiled:
+        _refuse(self.name, language)
+        if language.regex is None:
+            raise Unsupported("it takes regular expressions only")
+        return self._ready(lambda: language.regex)
+
+    def compile_schema(self, schema: str) -> Compiled:
+        return self._ready(partial(self.api.json_schema.build_regex_from_schema, schema))
+
+    def _ready(self, regex: Callable[[], str | None]) -> Compiled:
+        try:
+            index = self.api.Index(regex(), self.vocabulary)
+        except ValueError as error:
+            raise Unsupported((str(error).splitlines() or [type(error).__name__])[0]) from error
+        return _OutlinesCore(self.api.Guide(index), row_for(self.tokens))
+
+
+class _OutlinesCore:
+    def __init__(self, guide: Any, mask: NDArray[np.int32]):
+        self.guide, self.mask = guide, mask
+        self.fill = partial(guide.write_mask_into, mask.ctypes.data, mask.size, mask.itemsize)
+        self.commit = partial(guide.advance, return_tokens=False)
+        self.restart = guide.reset
+
+    def question(self, token: int) -> Callable[[], object]:
+        return partial(self.guide.accepts_tokens, [token])
 
 
 def _refuse(engine: str, language: Language) -> None:

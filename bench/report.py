@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 OURS, PEER = "scansion", "llguidance"
 ALL = "all languages"
-COLOURS = {"scansion": "#1b6ca8", "llguidance": "#d1495b", "xgrammar": "#8d99ae"}
+COLOURS = {"scansion": "#1b6ca8", "llguidance": "#d1495b", "xgrammar": "#8d99ae", "outlines-core": "#e9a23b"}
 
 Times = NDArray[np.float64]
 
@@ -249,16 +249,16 @@ def write_report(results: Results, agreements: dict[str, Agreement], machine: di
         content["goals"] = [
             dict(zip(("goal", "measured", "wanted", "reached"), row, strict=True)) for row in goals(results)
         ]
-    (folder / "masks.json").write_text(json.dumps(_rounded(content), indent=1) + "\n")
+    (folder / "masks.json").write_text(json.dumps(rounded(content), indent=1) + "\n")
     _draw(results, machine, folder / "masks.png")
     print(f"written: {folder / 'masks.json'}, {folder / 'masks.png'}")
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _rounded(v) for key, v in value.items()}
+        return {key: rounded(v) for key, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(v) for v in value]
+        return [rounded(v) for v in value]
     return float(f"{value:.4g}") if isinstance(value, float) else bool(value) if isinstance(value, np.bool_) else value
 
 

@@ -39,6 +39,7 @@ from grammars.longest import collisions
 from grammars.matcher import Matcher
 from grammars.provenance import VERSION as __version__
 from grammars.schema import SchemaOptions, json_schema
+from grammars.tags import Tag, Tool, structural_tag, tags, tool_calls, tool_markers
 from grammars.vocabulary import Vocabulary
 
 __distribution__ = "scansion"
@@ -62,7 +63,9 @@ __all__ = [
     "SerializationError",
     "Span",
     "StateError",
+    "Tag",
     "TokenAutomaton",
+    "Tool",
     "UnsatisfiableGrammar",
     "UnsupportedFeature",
     "Vocabulary",
@@ -75,4 +78,8 @@ __all__ = [
     "lark",
     "literal",
     "regex",
+    "structural_tag",
+    "tags",
+    "tool_calls",
+    "tool_markers",
 ]

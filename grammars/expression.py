@@ -20,13 +20,18 @@ neighbouring literals). They are the only way nodes should be made.
 | `Not(body)` | every byte string but these |
 | `Look(body, ahead, negative)` | the empty string where the text ahead starts (behind: ends) with the body, or not |
 | `Named(name, body)` | the body; the name is kept for the caller |
+| `Lexeme(name, automaton, expression)` | what the automaton reads, or the expression when it is asked for |
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 Ranges = tuple[tuple[int, int], ...]  # sorted, disjoint, inclusive code point ranges
 
@@ -35,11 +40,10 @@ LAST_CODE_POINT = 0x10FFFF
 
 
 def _digest(tag: bytes, *parts: bytes) -> bytes:
-    hasher = blake2b(tag, digest_size=16)
+    pieces = [tag]
     for part in parts:
-        hasher.update(len(part).to_bytes(8, "little"))
-        hasher.update(part)
-    return hasher.digest()
+        pieces += (len(part).to_bytes(8, "little"), part)
+    return blake2b(b"".join(pieces), digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +64,9 @@ class Node:
 
     def _seal(self, tag: bytes, *parts: bytes) -> None:
         object.__setattr__(self, "key", _digest(tag, *parts))
+
+
+Rules = Mapping[str, Node]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,6 +182,29 @@ class Named(Node):
 
     def children(self) -> tuple[Node, ...]:
         return (self.body,)
+
+
+class ByteAutomaton(NamedTuple):
+    """A deterministic automaton over bytes; it starts in row 0, and from each row that can be reached it can accept."""
+
+    row_edge: NDArray[np.int64]  # the edges of row r are `edges[row_edge[r] : row_edge[r + 1]]`
+    row_accepts: NDArray[np.int64]
+    edges: NDArray[np.int64]  # (edges, 3): low byte, high byte, target row; -1: accept, and nothing follows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lexeme(Node):
+    """A leaf for lowering; whoever needs to look inside takes the expression, which nobody writes before.
+
+    The rules that come with the expression are named by their content. Lexemes of one name have one language.
+    """
+
+    name: bytes
+    automaton: ByteAutomaton = field(repr=False)
+    expression: Callable[[], tuple[Node, Rules]] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        self._seal(b"lexeme", self.name)
 
 
 EPSILON = Text(b"")
@@ -328,5 +358,3 @@ def is_boolean(node: Node) -> bool:
     """Whether the node itself needs the algebra of automata: intersection, complement or an assertion."""
     return isinstance(node, Both | Not | Look)
 
-
-Rules = Mapping[str, Node]

@@ -42,7 +42,7 @@ _HEX = {"x": 2, "u": 4, "U": 8}
 _SIMPLE = {"n": "\n", "r": "\r", "t": "\t"} | {char: char for char in '\\"[]-'}
 _OPERATORS: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 _MAX_DIGITS = 20
-_STEP = 6  # pieces read per unit of compile work
+_STEP = 10  # pieces read per unit of compile work
 _DEFAULT_LIMITS = Limits()
 _WIDE, _LONG = 32, 512  # parts or bytes of a group that becomes a rule, or nested groups would be copied level by level
 

@@ -16,9 +16,10 @@ A grammar knows nothing of tokens. `compile(vocabulary)` makes the automaton ove
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Self, cast
 
 from grammars.automaton import TokenAutomaton
 from grammars.errors import UnsupportedFeature
@@ -57,6 +58,12 @@ class Grammar:
 
     __slots__ = ("__weakref__", "_lock", "_lowered", "_matching", "_notes", "rules", "start")
 
+    def __new__(cls, start: Node, rules: Rules | None = None, notes: Iterable[Any] = ()) -> Self:
+        """A grammar whose rules leave marks for registers is one that reads them, however it was put together."""
+        if cls is Grammar and any(_leaves_marks(name, body) for name, body in (rules or {}).items()):
+            cls = cast("type[Self]", _with_registers())
+        return object.__new__(cls)
+
     def __init__(self, start: Node, rules: Rules | None = None, notes: Iterable[Any] = ()):
         self.start: Node = closed(start)
         self.rules: Rules = dict(rules or {})
@@ -91,6 +98,8 @@ class Grammar:
         return self._with(sequence([self.start, _operand(other).start]), other)
 
     def __and__(self, other: Grammar) -> Grammar:
+        if hasattr(type(other), "__rand__"):  # a constraint that is more than a grammar knows how to join one
+            return NotImplemented
         if not (self.is_regular() or _operand(other).is_regular()):
             raise UnsupportedFeature(
                 "the intersection of two recursive grammars is not context-free in general",
@@ -151,6 +160,16 @@ class Grammar:
         names = {n.name for n in subexpressions(self.start, *self.rules.values()) if isinstance(n, Named)}
         return tuple(sorted(names))
 
+    @property
+    def notes(self) -> tuple[Any, ...]:
+        """What is enforced and by what means, as `report()` of the automaton says it.
+
+        >>> from grammars import json_schema
+        >>> [str(note) for note in json_schema({"maxLength": 3}).notes]
+        ['# maxLength: a counter']
+        """
+        return self._notes
+
     def matches(self, data: bytes) -> bool:
         """Whether `data` is a string of the language.
 
@@ -197,6 +216,15 @@ class Grammar:
 
     def __repr__(self) -> str:
         return f"Grammar({len(self.rules)} rules, {'regular' if self.is_regular() else 'context-free'})"
+
+
+def _leaves_marks(name: str, body: Node) -> bool:
+    return name.endswith(":mark 254") and body != EPSILON
+
+
+def _with_registers() -> type[Grammar]:
+    """The class of grammars with registers, which is a front end's: see `grammars.schema.registers`."""
+    return cast("type[Grammar]", importlib.import_module("grammars.schema.registers.grammar").RegisterGrammar)
 
 
 def _operand(value: object) -> Grammar:

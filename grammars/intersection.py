@@ -24,6 +24,7 @@ from grammars.limits import Budget
 from grammars.product.emission import Emission, Names
 from grammars.product.goals import Goals
 from grammars.regular import closed, inline
+from grammars.renaming import Unpacked
 from grammars.residuals import DEAD, Residuals
 from grammars.trampoline import run
 
@@ -44,7 +45,9 @@ def intersect(start: Node, rules: Rules, regular: Node, budget: Budget) -> Gramm
         return both(closed(plain), closed(regular)), {}
     if regular == ANY_BYTES:
         return start, dict(rules)
-    return run(_Products(rules, budget).product(start, regular))
+    unpacked = Unpacked(rules)
+    start = unpacked.node(start)
+    return run(_Products(unpacked.all(), budget).product(start, regular))
 
 
 class _Products:

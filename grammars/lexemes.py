@@ -1,7 +1,8 @@
-"""Lexemes: literals, character sets and sets of literals as rows of byte edges.
+"""Lexemes: literals, character sets, sets of literals and whole automata as rows of byte edges.
 
 Rows are shared wherever they can be: a lexeme that occurs twice is one run of rows, and a set of literals becomes the
-smallest acyclic automaton, so 100,000 enum values with common endings stay small.
+smallest acyclic automaton, so 100,000 enum values with common endings stay small. An automaton that somebody made
+before is taken as it is, in one piece.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from grammars.expression import Bytes, Chars, Node, Text
+from grammars.expression import ByteAutomaton, Bytes, Chars, Lexeme, Node, Text
 from grammars.limits import Budget
 from grammars.program import FINAL
 from grammars.utf8 import DONE, byte_rows
@@ -24,30 +25,54 @@ class LexemeTable:
 
     def __init__(self, budget: Budget):
         self._budget = budget
-        self._rows: list[tuple[Edge, ...]] = [()]
+        self._pieces: list[ByteAutomaton] = []
+        self._bases: list[int] = []  # the number of each piece's first row
+        self._rows: list[tuple[Edge, ...]] = [()]  # those behind the last piece
         self._accepts: list[bool] = [True]
+        self._count = 1
         self._starts: dict[object, int] = {}
 
     def start(self, node: Node) -> int:
-        """The row in which a literal or a character set starts."""
+        """The row in which a literal, a character set or an automaton starts."""
         if isinstance(node, Text):
             return self._text(node.data)
         known = self._starts.get(node)
         if known is None:
-            known = self._starts[node] = self._set(node)
+            known = self._starts[node] = self._piece(node.automaton) if isinstance(node, Lexeme) else self._set(node)
         return known
+
+    def _piece(self, automaton: ByteAutomaton) -> int:
+        rows = len(automaton.row_accepts)
+        self._budget.charge(rows)
+        self._close_rows()
+        self._pieces.append(automaton)
+        self._bases.append(self._count)
+        self._count += rows
+        return self._count - rows
+
+    def _close_rows(self) -> None:
+        """Make the rows that were written one by one a piece; their targets are final already."""
+        if self._rows:
+            row_edge = np.zeros(len(self._rows) + 1, np.int64)
+            np.cumsum([len(row) for row in self._rows], out=row_edge[1:])
+            edges = np.array([edge for row in self._rows for edge in row], np.int64).reshape(-1, 3)
+            self._pieces.append(ByteAutomaton(row_edge, np.array(self._accepts, np.int64), edges))
+            self._bases.append(0)
+            self._rows, self._accepts = [], []
 
     def _add(self, edges: tuple[Edge, ...], accepts: bool = False) -> int:
         self._budget.charge()
         self._rows.append(edges)
         self._accepts.append(accepts)
-        return len(self._rows) - 1
+        self._count += 1
+        return self._count - 1
 
     def _text(self, data: bytes) -> int:
         """Rows are looked up suffix by suffix: "null" and "full" share "ull"."""
         known = self._starts.get(data)
         if known is not None:
             return known
+        self._budget.foresee(len(data))  # no two suffixes of one literal share a row
         row = FINAL
         for i in range(len(data) - 1, -1, -1):
             key = (data[i], row)
@@ -64,7 +89,7 @@ class LexemeTable:
         if not isinstance(node, Chars):
             raise TypeError(f"{type(node).__name__} is no lexeme")
         rows = byte_rows(node.ranges)
-        base = len(self._rows)
+        base = self._count
         for row in rows:
             self._add(tuple((low, high, FINAL if to == DONE else base + to) for low, high, to in row))
         return base
@@ -110,12 +135,15 @@ class LexemeTable:
 
     def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """`row_edge`, `row_accepts` and `edges` of the program."""
-        counts = np.fromiter(map(len, self._rows), np.int64, len(self._rows))
-        row_edge = np.zeros(len(counts) + 1, np.int64)
-        np.cumsum(counts, out=row_edge[1:])
-        flat = [edge for row in self._rows for edge in row]
-        edges = np.array(flat, np.int64).reshape(-1, 3)
-        return row_edge, np.array(self._accepts, np.int64), edges
+        self._close_rows()
+        row_edges, accepts, edges = zip(*self._pieces, strict=True)
+        row_edge = np.concatenate([np.zeros(1, np.int64), *map(np.diff, row_edges)])
+        np.cumsum(row_edge, out=row_edge)
+        joined = np.concatenate(edges)
+        base = np.repeat(self._bases, [len(piece) for piece in edges])
+        targets = joined[:, 2]
+        joined[:, 2] = np.where(targets < 0, FINAL, targets + base)
+        return row_edge, np.concatenate(accepts), joined
 
 
 def _runs_of_bits(mask: int) -> Iterable[Edge]:

@@ -56,19 +56,32 @@ class Limits:
 class Budget:
     """A counter that is charged before work is done."""
 
-    __slots__ = ("_left", "_name", "_total")
+    __slots__ = ("_left", "_total", "name")
 
     def __init__(self, name: str, total: int):
-        self._name, self._total, self._left = name, total, total
+        self.name, self._total, self._left = name, total, total
 
     def charge(self, amount: int = 1) -> None:
         """Take `amount` from the budget or raise `LimitExceeded`."""
         self._left -= amount
         if self._left < 0:
-            raise LimitExceeded(
-                f"the grammar needs more than Limits.{self._name} = {self._total}",
-                hint=f"simplify the grammar, or raise Limits({self._name}=...) if you trust its author",
-            )
+            raise self._exceeded()
+
+    @property
+    def left(self) -> int:
+        """What is left of the budget."""
+        return self._left
+
+    def foresee(self, amount: int) -> None:
+        """Raise `LimitExceeded` at once if what will be charged, one by one, is more than the whole budget."""
+        if amount > self._total:
+            raise self._exceeded()
+
+    def _exceeded(self) -> LimitExceeded:
+        return LimitExceeded(
+            f"the grammar needs more than Limits.{self.name} = {self._total}",
+            hint=f"simplify the grammar, or raise Limits({self.name}=...) if you trust its author",
+        )
 
     def refill(self) -> None:
         """Start again with the whole budget, for the next piece of work that is bounded by itself."""

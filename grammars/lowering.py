@@ -26,6 +26,7 @@ from grammars.expression import (
     Call,
     Chars,
     Choice,
+    Lexeme,
     Named,
     Node,
     Not,
@@ -63,6 +64,7 @@ from grammars.trampoline import run
 _UNROLLED = 8  # counted copies of a single lexeme up to this many are written out: cheaper than a context each
 _RETURN_STATE, _AGAIN_STATE = 1, 2
 _NO_STRINGS = -1  # in place of the number of a boolean lexeme
+_LEAVES = (Text, Bytes, Chars, Lexeme)
 
 Emission = Generator[Any, Any, int]
 
@@ -148,11 +150,11 @@ class _Lowering:
 
     def _emit(self, node: Node, after: int, rules: Rules) -> Emission:
         """The state at which reading `node` and then going on at `after` begins."""
-        if isinstance(node, Text | Bytes | Chars):
+        if isinstance(node, _LEAVES):
             return self._lexeme(node, after)
         if isinstance(node, Sequence):
             for part in reversed(node.parts):
-                if isinstance(part, Text | Bytes | Chars):
+                if isinstance(part, _LEAVES):
                     after = self._lexeme(part, after)
                 else:
                     after = yield self._emit(part, after, rules)
@@ -173,7 +175,8 @@ class _Lowering:
     def _lexeme(self, node: Node, after: int) -> int:
         if isinstance(node, Text) and not node.data:
             return after
-        return self._state(LEX, self._lexemes.start(node), after)
+        state = self._state(LEX, self._lexemes.start(node), after)
+        return self._split([state, after]) if _may_be_empty(node) else state
 
     def _choice(self, node: Choice, after: int, rules: Rules) -> Emission:
         texts = [option.data for option in node.options if isinstance(option, Text)]
@@ -195,7 +198,8 @@ class _Lowering:
             raise LimitExceeded(f"a repetition of {max(low, high or 0)} copies is over Limits.repeat = {most}")
         if high == 0 or node.body == EPSILON:
             return after
-        if isinstance(node.body, Text | Bytes | Chars) and (low if high is None else high) <= _UNROLLED:
+        is_leaf = isinstance(node.body, _LEAVES) and not _may_be_empty(node.body)
+        if is_leaf and (low if high is None else high) <= _UNROLLED:
             return self._unrolled(node, after)
         if high is None and low <= 1:
             return (yield self._star(node, after, rules))
@@ -277,3 +281,7 @@ class _Lowering:
         network = Network(ops, targets, rules, row_edge, row_accepts, edges)
         program = completed(network, [residuals.byte_classes for residuals in self._residuals])
         return Lowered(program, tuple(self._residuals), tuple(body.name for body in self._bodies))
+
+
+def _may_be_empty(leaf: Node) -> bool:
+    return isinstance(leaf, Lexeme) and bool(leaf.automaton.row_accepts[0])

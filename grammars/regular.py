@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from grammars.expression import ANY_BYTES, Both, Call, Look, Node, Not, Rules, subexpressions
-from grammars.renaming import rebuild
+from grammars.expression import ANY_BYTES, Both, Call, Lexeme, Look, Node, Not, Rules, subexpressions
+from grammars.renaming import Unpacked, rebuild
 from grammars.trampoline import run
 
 
@@ -39,7 +39,7 @@ def closed(node: Node) -> Node:
 
 
 def inline(node: Node, rules: Rules) -> Node | None:
-    """The expression without calls, or None if it is recursive or calls a recursive rule.
+    """The expression without calls and lexemes, or None if it is recursive or calls a recursive rule.
 
     >>> from grammars.expression import text
     >>> inline(Call("a"), {"a": text("x")}).data
@@ -47,9 +47,11 @@ def inline(node: Node, rules: Rules) -> Node | None:
     >>> inline(Call("a"), {"a": Call("a")}) is None
     True
     """
-    if not any(isinstance(part, Call) for part in subexpressions(node)):
+    if not any(isinstance(part, Call | Lexeme) for part in subexpressions(node)):
         return node
-    return None if _is_recursive(node, rules) else run(_inlined(node, rules, {}))
+    plain = Unpacked(rules)
+    node = plain.node(node)
+    return None if _is_recursive(node, plain) else run(_inlined(node, plain, {}))
 
 
 def _called(node: Node) -> list[str]:

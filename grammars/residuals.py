@@ -27,10 +27,12 @@ from typing import Final
 from grammars.algebra.byte_classes import byte_classes
 from grammars.algebra.derivatives import derivative
 from grammars.algebra.emptiness import Emptiness
+from grammars.algebra.partitions import partition
 from grammars.algebra.terms import Term, Terms
 from grammars.algebra.translation import translate
 from grammars.expression import Node
 from grammars.limits import Budget
+from grammars.renaming import Unpacked
 
 DEAD: Final = -1
 _UNKNOWN = -2
@@ -46,6 +48,7 @@ class Residuals:
     """
 
     def __init__(self, node: Node, budget: Budget):
+        node = Unpacked({}).node(node)
         self.node: Final = node
         self.byte_classes: Final = byte_classes(node)
         self._terms = Terms(self.byte_classes, budget)
@@ -65,8 +68,20 @@ class Residuals:
         target = self._rows[state][byte_class]
         if target == _UNKNOWN:
             target = self._number(derivative(self._terms, self._states[state], byte_class))
-            self._rows[state][byte_class] = target
+            self._set_targets(state, byte_class, target)
         return target
+
+    def targets(self, state: int) -> list[int]:
+        """Where the byte classes lead from a state, as far as that is known: -2 if it is not."""
+        return self._rows[state]
+
+    def _set_targets(self, state: int, byte_class: int, target: int) -> None:
+        """Note where a class leads, and all those that the state does not tell apart from it."""
+        blocks, row = partition(self._terms, self._states[state]), self._rows[state]
+        block = blocks[byte_class]
+        for other, number in enumerate(blocks):
+            if number == block:
+                row[other] = target
 
     def accepts(self, state: int) -> bool:
         """Whether the bytes that led to the state are a string of the language."""

@@ -5,36 +5,15 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from decoding.cli import main
 from grammars.provenance import VERSION
+from tests.command import scansion
 
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def scansion(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """Run the command in this process."""
-    for name, value in {"NO_COLOR": "1", "COLUMNS": "200", "TERM": "dumb"}.items():
-        monkeypatch.setenv(name, value)
-
-    def run(*arguments: str) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["scansion", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return Outcome(int(end.value.code or 0), *capfd.readouterr())
-
-    return run
+__all__ = ["scansion"]
 
 
 @pytest.fixture
@@ -89,19 +68,6 @@ def test_mask_shows_as_many_tokens_as_asked(scansion):
     assert "and 23 more" in outcome.out
 
 
-@pytest.mark.parametrize(
-    ("option", "source"), [("--regex", "a|b"), ("--lark", 'start: "a" | "b"'), ("--gbnf", 'root ::= "a" | "b"')]
-)
-@pytest.mark.parametrize("place", ["argument", "file"])
-def test_check_compiles_every_kind_of_grammar(scansion, tmp_path, option, source, place):
-    if place == "file":
-        (tmp_path / "grammar").write_text(source)
-        source = str(tmp_path / "grammar")
-    outcome = scansion("check", option, source)
-    assert outcome.code == 0, outcome
-    assert "compiled in" in outcome.out
-
-
 @pytest.mark.parametrize("command", ["check", "mask"])
 def test_a_wrong_grammar_is_told_with_a_caret_on_standard_error(scansion, command):
     outcome = scansion(command, "--regex", "a(b")
@@ -112,10 +78,16 @@ def test_a_wrong_grammar_is_told_with_a_caret_on_standard_error(scansion, comman
     assert "Traceback" not in outcome.err
 
 
-def test_an_empty_language_is_an_error(scansion):
-    outcome = scansion("check", "--regex", r"a\bb")
+def test_mask_refuses_an_empty_language(scansion):
+    outcome = scansion("mask", "--regex", r"a\bb")
     assert outcome.code == 2
-    assert "Traceback" not in outcome.err
+    assert "the language is empty" in outcome.err
+
+
+def test_mask_knows_schemas_and_their_options(scansion):
+    outcome = scansion("mask", '{"a":', "--schema", '{"properties": {"a": {"const": 1}}}', "-o", "whitespace=compact")
+    assert outcome.code == 0
+    assert ids(outcome.out) == [ord("1")]
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", b"\x80\x04."])
@@ -151,7 +123,17 @@ def test_a_grammar_file_that_is_no_text_is_an_error(scansion, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["check"], ["check", "--regex", "a", "--gbnf", "b"], ["no-such-command"], ["--what"]]
+    "arguments",
+    [
+        ["check"],
+        ["check", "--regex", "a", "--gbnf", "b"],
+        ["check", "true", "--schema", "true"],
+        ["check", "true", "-o", "colour=red"],
+        ["check", "true", "-o", "draft=5"],
+        ["mask"],
+        ["no-such-command"],
+        ["--what"],
+    ],
 )
 def test_a_wrong_call_is_told_with_exit_code_2(scansion, arguments):
     outcome = scansion(*arguments)
@@ -168,13 +150,13 @@ def test_warm_compiles_and_says_so(scansion):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are different there")
 def test_an_interrupt_ends_it_quietly_with_exit_code_130():
     code = """
-        import sys, typer, decoding.cli
+        import sys, decoding.cli, decoding.checking
         def endless(*_):
             print("running", flush=True)
             import time
             time.sleep(60)
-        decoding.cli._grammar = endless
-        sys.argv = ["scansion", "check"]
+        decoding.checking.check = endless
+        sys.argv = ["scansion", "check", "true"]
         decoding.cli.main()
     """
     lines = "\n".join(line[8:] for line in code.splitlines())

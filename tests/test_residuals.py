@@ -9,6 +9,11 @@ from random import Random
 
 import pytest
 
+from grammars.algebra.byte_classes import byte_classes
+from grammars.algebra.derivatives import derivative
+from grammars.algebra.partitions import partition
+from grammars.algebra.terms import Term, Terms
+from grammars.algebra.translation import translate
 from grammars.errors import LimitExceeded, UnsupportedFeature
 from grammars.expression import (
     ANY_BYTE,
@@ -237,6 +242,30 @@ def test_bytes_of_one_class_lead_to_the_same_state() -> None:
         assert all(len(found) == 1 for found in targets.values())
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_classes_of_one_block_have_one_residual(family: str) -> None:
+    """Residuals are computed once for each block: here every class of it is derived by itself."""
+    looks, booleans = FAMILIES[family]
+    for seed in range(60):
+        node = random_regular(Random(seed), 3, looks, booleans)
+        terms = Terms(byte_classes(node), Budget("compile_work", 20_000))
+        for term in _reached(terms, translate(terms, node), most=12):
+            residual_of: dict[int, Term] = {}
+            for byte_class, block in enumerate(partition(terms, term)):
+                residual = derivative(terms, term, byte_class)
+                assert residual_of.setdefault(block, residual) is residual, (seed, node)
+
+
+def _reached(terms: Terms, start: Term, most: int) -> list[Term]:
+    found = [start]
+    for term in found:
+        for byte_class in range(terms.class_count):
+            residual = derivative(terms, term, byte_class)
+            if residual not in found and len(found) < most:
+                found.append(residual)
+    return found
+
+
 # -- sizes and work ---------------------------------------------------------------------------------------------------
 
 
@@ -289,6 +318,23 @@ def test_sizes(name: str) -> None:
 def test_large_counters_cost_what_is_walked(node: Node) -> None:
     residuals = residuals_of(node, 3_000)
     assert len(list(walk(residuals, 20))) == 20
+
+
+def test_conditions_are_met_one_after_the_other() -> None:
+    """Twenty of them have 2**20 states; to see that one is alive takes a path of twenty steps, not a search."""
+    letters = range(ord("a"), ord("a") + 20)
+    conditions = [Look(contains(bytes([letter])), True, False) for letter in letters]
+    residuals = residuals_of(sequence([*conditions, repeat(byte_set(letters))]), 1_000)
+    state = state_after(residuals, bytes(letters)[:-1])
+    assert not residuals.accepts(state)
+    assert residuals.accepts(residuals.step(state, letters[-1]))
+
+
+def test_neighbouring_counters_share_what_is_learnt() -> None:
+    """Every `b` counts the length down by one; that an `a` and 500 letters still fit need not be searched again."""
+    residuals = residuals_of(Both(BIG, sequence([ANY_TEXT, A, repeat(ANY_CHAR, 500, 500)])), 4_000)
+    state = state_after(residuals, b"b" * 100 + b"a" + b"b" * 500)
+    assert residuals.accepts(state)
 
 
 def test_work_is_charged_before_it_is_done() -> None:

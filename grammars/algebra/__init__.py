@@ -13,6 +13,7 @@ no further.
 | `sequences` | concatenation and counted repetition |
 | `booleans` | union, intersection, complement, and the laws that keep them small |
 | `translation` | from the nodes of `grammars.expression` to terms |
+| `partitions` | bytes that a residual does not tell apart |
 | `derivatives` | the residual of a term by a byte |
 | `scopes` | assertions: what stands ahead and what stands behind |
 | `emptiness` | whether anything is left of a language |

@@ -129,7 +129,7 @@ def merge_counters(terms: Terms, flat: set[Term]) -> set[Term]:
     for shape, group in groups.items():
         if len(group) > 1:
             merged.difference_update(group)
-            merged.update(_with_counter(terms, shape, low, high) for low, high in _intervals(group))
+            merged.update(with_counter(terms, shape, low, high) for low, high in _intervals(group))
     return merged
 
 
@@ -143,7 +143,8 @@ def _intervals(group: list[Term]) -> list[tuple[int, int]]:
     return found
 
 
-def _with_counter(terms: Terms, shape: Shape, low: int, high: int) -> Term:
+def with_counter(terms: Terms, shape: Shape, low: int, high: int) -> Term:
+    """The term of this shape with these bounds."""
     heads: list[Term] = []
     inner: Shape | None = shape
     while inner is not None and inner.head is not None:

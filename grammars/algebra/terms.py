@@ -37,6 +37,8 @@ from grammars.limits import Budget
 NOTHING, EMPTY, SET, TEXT, SWITCH, CAT, OR, REPEAT, AND, NOT, LOOK, WITNESS, MARK, PENDING, SCOPE = range(15)
 ENDLESS: Final = 1 << 62  # no upper bound; large enough that sums and products are capped to it
 
+Partition = tuple[int, ...]
+
 _TICKS_PER_UNIT = 10  # a unit of work is about 30 µs, a tick about 3
 _MOST_TERMS = 250_000  # some 170 MB: they are kept as long as the automaton
 _SHORT_TEXT = 64  # literals up to this length are cut to be equal when their rests are; longer ones keep an offset
@@ -83,6 +85,7 @@ class Term:
     serial: int = 0
     memo: dict[object, Term] = field(default_factory=dict[object, "Term"])
     index: dict[int, tuple[Term, ...]] | None = None  # OR: options by first class
+    partition: Partition = ()  # see `partitions`; found when it is needed
 
 
 class Conditions:
@@ -110,6 +113,7 @@ class Terms:
         self._shapes: dict[object, Shape] = {}
         self.memo: dict[object, Term] = {}
         self.conditions: dict[object, Conditions] = {}
+        self.partitions: dict[Partition, Partition] = {}
         self.behinds: list[Term] = []  # bodies of look-behinds as "anything, body, MARK"
         every = (1 << self.class_count) - 1
         self.nothing = self.add(("nothing",), Term(NOTHING, sure=False, least=ENDLESS))

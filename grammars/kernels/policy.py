@@ -5,7 +5,7 @@ crash. So kernels are flat loops, and threads belong to the caller.
 
 Numba keeps machine code until the file of a kernel changes, though a kernel also contains the constants and parts
 that it takes from other files. So the stamp by which cached code is recognised is a digest of all sources that
-kernels are made of.
+kernels are made of, and of the file that the kernel itself stands in.
 
 A `kernel` is called from Python. A `part` is called by kernels alone: it needs no wrappers. Left to itself numba
 compiles a part anew for every constant and every integer width among its arguments; here all integers are int64,
@@ -15,7 +15,7 @@ once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,7 +35,7 @@ def kernel(function: F) -> F:
         compiled = _compile(cache=True, nogil=True)(function)
     except RuntimeError:  # nowhere to keep machine code: a read-only installation without a home
         compiled = _compile(nogil=True)(function)
-    return _with_plain_integers(_stamped(compiled))
+    return _with_plain_integers(_stamped(compiled, Path(function.__code__.co_filename)))
 
 
 def part(function: F) -> F:
@@ -43,19 +43,19 @@ def part(function: F) -> F:
     return _with_plain_integers(_compile(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
 
 
-def _stamped(dispatcher: Any) -> Any:
+def _stamped(dispatcher: Any, file: Path) -> Any:
     """Let cached machine code be valid for exactly these sources."""
     cache_file = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if cache_file is not None:
-        cache_file._source_stamp = _sources_digest()
+        cache_file._source_stamp = _sources_digest(file)
     return dispatcher
 
 
-@lru_cache(maxsize=1)
-def _sources_digest() -> str:
-    here = Path(__file__).parent
+@cache
+def _sources_digest(file: Path) -> str:
+    here = Path(__file__).resolve().parent
     digest = blake2b(digest_size=16)
-    for source in (here.parent / "program.py", *sorted(here.glob("*.py"))):
+    for source in sorted({here.parent / "program.py", file.resolve(), *here.glob("*.py")}):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 

@@ -63,6 +63,26 @@ def repeated(body: Node, bounds: Bounds, largest: int) -> Node:
     return repeat(body, low, high) if max(least, most or 0) > largest else repeat(body.body, least, most)
 
 
+def added_up(nodes: list[Node], largest: int) -> list[Node]:
+    """Neighbouring repetitions of one body as one: X{a,b} X{c,d} = X{a+c,b+d}, if no count exceeds `largest`.
+
+    >>> from grammars.expression import text
+    >>> added_up([repeat(text("a"), 0, 1), repeat(text("a"), 2, None)], 100)
+    [Repeat(body=Text(data=b'a'), low=2, high=None)]
+    """
+    kept: list[Node] = []
+    for node in nodes:
+        last = kept[-1] if kept else None
+        if isinstance(last, Repeat) and isinstance(node, Repeat) and last.body == node.body:
+            low = last.low + node.low
+            high = None if last.high is None or node.high is None else last.high + node.high
+            if max(low, high or 0) <= largest:
+                kept[-1] = repeat(last.body, low, high)
+                continue
+        kept.append(node)
+    return kept
+
+
 def _contiguous(inner: Repeat, low: int, high: int | None) -> bool:
     """Whether k·low … k·high copies, over all k between the outer bounds, leave no gap between them."""
     if low == high:

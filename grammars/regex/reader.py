@@ -17,15 +17,16 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
+from functools import lru_cache
 
-from grammars.expression import NOTHING, Chars, Look, Named, Node, choice, sequence, text
+from grammars.expression import NOTHING, Chars, Look, Named, Node, Text, choice, sequence, text
 from grammars.limits import Budget, Limits
 from grammars.regex.assertions import TEXT_END, TEXT_START, caret, dollar, settle, word_boundary
 from grammars.regex.classes import category_node, dot, read_class, read_named_set
 from grammars.regex.folding import folded_character
 from grammars.regex.groups import Aside, Opening, back_reference, read_opening
 from grammars.regex.mode import Mode
-from grammars.regex.quantifiers import read_bounds, repeated
+from grammars.regex.quantifiers import Bounds, added_up, read_bounds, repeated
 from grammars.regex.source import Source
 
 Item = str | Node | deque[Node]
@@ -35,7 +36,8 @@ _PLAIN_VERBOSE = re.compile(r"[^\\.^$*+?{\[()| \t\n\r\v\f#]+")
 _SKIPPED = re.compile(r"(?:[ \t\n\r\v\f]++|#[^\n]*+)++")
 _PYTHON_REFERENCE = re.compile(r"\\(?![1-7][0-7]{2})([1-9][0-9]?)")  # three octal digits are a character
 _ECMA_REFERENCE = re.compile(r"\\(?:([1-9][0-9]*)|k<[^>]*>)")
-_STEP = 6  # pieces of a pattern read per unit of compile work
+_STEP = 10  # pieces of a pattern read per unit of compile work
+_SHORT = 16  # characters of a literal that is kept for the next time
 _CLASS_STEP = 16  # characters and ranges of a class per unit
 
 
@@ -70,6 +72,7 @@ class Reader:
         "borders",
         "budget",
         "classes",
+        "copies",
         "frames",
         "item",
         "items",
@@ -87,6 +90,7 @@ class Reader:
         self.budget = Budget("compile_work", limits.compile_work)
         self.place = self.pieces = 0
         self.classes: set[str] = set()  # that were paid for: only the first of its kind costs work
+        self.copies: dict[tuple[Node, Bounds], Node] = {}
         self.items: list[Item] = []
         self.item = 0  # where on the stack the last thing read begins
         self.last = _Last.NOTHING
@@ -211,7 +215,16 @@ class Reader:
         self.place = end
         self._suffix(start, end)
         body = self._take_last()
-        self._push(repeated(body, bounds, self.limits.repeat), _Last.REPETITION)
+        self._push(self._repeated(body, bounds), _Last.REPETITION)
+
+    def _repeated(self, body: Node, bounds: Bounds) -> Node:
+        """Copies of a body; those of single characters recur."""
+        if not isinstance(body, Text | Chars):
+            return repeated(body, bounds, self.limits.repeat)
+        copies = self.copies.get((body, bounds))
+        if copies is None:
+            copies = self.copies[body, bounds] = repeated(body, bounds, self.limits.repeat)
+        return copies
 
     def _suffix(self, start: int, end: int) -> None:
         """A lazy quantifier has the same language as a greedy one; a possessive one has not."""
@@ -331,7 +344,7 @@ class Reader:
         return nodes[0] if len(nodes) == 1 else sequence(nodes)
 
     def _nodes(self, items: list[Item]) -> list[Node]:
-        nodes = list(_nodes(items))
+        nodes = added_up(list(_nodes(items)), self.limits.repeat)
         return settle(nodes) if self.borders else nodes
 
 
@@ -351,12 +364,19 @@ def _nodes(items: list[Item]) -> Iterator[Node]:
 
 
 def _text(string: str) -> Node:
-    """Literal text. No UTF-8 text holds a lone surrogate, so a literal that does is never matched."""
+    """Literal text; short ones recur and are kept."""
+    return _kept_text(string) if len(string) <= _SHORT else _new_text(string)
+
+
+def _new_text(string: str) -> Node:
+    """No UTF-8 text holds a lone surrogate, so a literal that does is never matched."""
     try:
         return text(string)
     except UnicodeEncodeError:
         return NOTHING
 
+
+_kept_text = lru_cache(maxsize=1024)(_new_text)
 
 _HANDLERS: dict[str, Callable[[Reader], None]] = {
     "\\": Reader.escape,

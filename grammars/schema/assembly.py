@@ -6,7 +6,7 @@ choice of its types. Sub-schemas that nothing reaches are never looked at.
 
 from __future__ import annotations
 
-from grammars.expression import EPSILON, NOTHING, Call, Node, byte_set, choice, repeat, sequence, text
+from grammars.expression import EPSILON, NOTHING, Call, Lexeme, Node, choice, sequence, text
 from grammars.limits import Budget, Limits
 from grammars.regex import parse
 from grammars.schema.items import ItemRules
@@ -14,14 +14,14 @@ from grammars.schema.keywords import Keywords
 from grammars.schema.members import MemberRules
 from grammars.schema.number_grammar import number_grammar
 from grammars.schema.options import SchemaOptions
+from grammars.schema.richness import Count, Richness
 from grammars.schema.shapes import ANY_VALUE, Algebra, Shape, Task, union
 from grammars.schema.spelling import Spelling
 from grammars.schema.strings import Strings
 from grammars.schema.terms import FALSE, TRUE, Term
 from grammars.schema.values import single_values
+from grammars.schema.whitespace import spaced
 from grammars.trampoline import run
-
-_SPACE = byte_set(b" \t\n\r")
 
 
 class Assembly:
@@ -41,6 +41,9 @@ class Assembly:
         self._asking: set[Term] = set()
         self._waiting: list[tuple[str, Term]] = []
         self._named: dict[Term, str] = {}
+        self._quoted: dict[Term, Node] = {}
+        self._separators: dict[str, Node] = {}
+        self._richness = Richness(self.shape, self.budget)
         self._items = ItemRules(self)
         self._members = MemberRules(self)
 
@@ -65,6 +68,15 @@ class Assembly:
 
     def separator(self, mark: str) -> Node:
         """A comma or colon with the whitespace around it."""
+        known = self._separators.get(mark)
+        if known is None:
+            known = self._separators[mark] = self._new_separator(mark)
+        return known
+
+    def _new_separator(self, mark: str) -> Node:
+        most = self.options.max_whitespace
+        if self.options.whitespace == "flexible":
+            return spaced(mark, most, most)
         return sequence([self.space, text(mark), self.space])
 
     def shape(self, term: Term) -> Task:
@@ -76,6 +88,14 @@ class Assembly:
     def values_of(self, term: Term, most: int) -> list[Term] | None:
         """The values of a term as terms of one value each, None if they are more than `most` or not simple."""
         return run(self._values(term, most))
+
+    def count_of(self, term: Term) -> Count:
+        """How many values a term has."""
+        return run(self._richness.of(term))
+
+    def count_of_strings(self, term: Term) -> Count:
+        """How many strings a set of keys has."""
+        return self._richness.of_strings(term)
 
     # -- terms ----------------------------------------------------------------------------------------------------
 
@@ -111,7 +131,7 @@ class Assembly:
         return self.strings.is_empty(shape.string) and self._no_number(shape.number)
 
     def _no_number(self, term: Term) -> bool:
-        return term == FALSE or number_grammar(term, False, self.budget)[0] in (NOTHING, choice([]))
+        return term == FALSE or number_grammar(term, False, self.budget) == NOTHING
 
     def _values(self, term: Term, most: int) -> Task:
         shape: Shape = yield self.shape(term)
@@ -134,28 +154,30 @@ class Assembly:
         return choice(option for option in options if option != NOTHING)
 
     def _number(self, term: Term) -> Node:
-        start, rules, _ = number_grammar(term, self.options.numbers == "any", self.budget)
-        self.rules.update(rules)
-        return start
+        return number_grammar(term, self.options.numbers == "any", self.budget)
 
     def _string(self, term: Term) -> Node:
-        """A string is a rule of its own: the same strings at many places are one language to the machine."""
-        if self.strings.values_of(term) is not None:
-            return self.quoted(term)
-        name = f"string {term.key.hex()}"
-        if name not in self.rules:
-            self.rules[name] = self.quoted(term)
-        return Call(name)
+        """A string that is no lexeme is a rule of its own: at many places it is one language to the machine."""
+        quoted = self.quoted(term)
+        if quoted == NOTHING or isinstance(quoted, Lexeme):
+            return quoted
+        return self._shared(f"string {term.key.hex()}", quoted)
 
     def quoted(self, term: Term) -> Node:
         """The strings of a set between quotes."""
-        excluded = self.strings.excluded(term)
+        known = self._quoted.get(term)
+        if known is None:
+            known = self._quoted[term] = self._new_quoted(term)
+        return known
+
+    def _new_quoted(self, term: Term) -> Node:
+        excluded = frozenset[str]() if term == TRUE else self.strings.excluded(term)
         if excluded is not None:
-            node = self.strings.spelling.all_but(sorted(excluded), self._shared)
-        elif term == TRUE:
-            node = self._shared("text", self.strings.node(term))
-        else:
-            node = self.strings.node(term)
+            return self.strings.spelling.quoted_others(excluded)
+        values = self.strings.values_of(term)
+        if values is not None:
+            return self.strings.spelling.quoted_words(values)
+        node = self.strings.node(term)
         return NOTHING if node == NOTHING else sequence([text('"'), node, text('"')])
 
     def _shared(self, name: str, node: Node) -> Node:
@@ -175,5 +197,5 @@ def _spelling(escapes: str) -> Spelling:
 
 def _whitespace(options: SchemaOptions, limits: Limits) -> Node:
     if options.whitespace == "flexible":
-        return repeat(_SPACE, 0, options.max_whitespace)
+        return spaced("", options.max_whitespace, 0)
     return EPSILON if options.whitespace == "compact" else parse(options.whitespace, limits=limits)

@@ -9,8 +9,7 @@ it with a small state of its own, and a state of the automaton is the tuple of t
   must be zero.
 
 Whether the number is in the set is decided from the tuple by the term. Equivalent states are merged (Moore), dead
-ones dropped, and each state that is left becomes a rule that reads one character and calls the next: calls in last
-place cost no stack.
+ones dropped, and what is left is a lexeme. Written as rules, each state reads one character and calls the next.
 """
 
 from __future__ import annotations
@@ -19,7 +18,9 @@ from collections.abc import Hashable
 from decimal import Decimal
 from typing import Any
 
-from grammars.expression import EPSILON, Call, Node, byte_set, choice, sequence
+import numpy as np
+
+from grammars.expression import EPSILON, NOTHING, ByteAutomaton, Call, Lexeme, Node, byte_set, choice, sequence
 from grammars.limits import Budget
 from grammars.schema.number_sets import Among, Below, MultipleOf
 from grammars.schema.terms import Term, atoms_of, fold
@@ -31,8 +32,8 @@ _CHARACTERS = "0123456789-+.eE"
 State = tuple[int, bool, tuple[Any, ...]]
 
 
-def digit_rules(term: Term, exponents: bool, budget: Budget) -> tuple[str, dict[str, Node]]:
-    """Rules for the decimals of the term and the name of the first; no rules and an empty name if there are none."""
+def digit_lexeme(term: Term, exponents: bool, budget: Budget) -> Node:
+    """The decimals of the term."""
     automaton = _Automaton(term, exponents)
     budget.charge(max((tracker.modulus for tracker in automaton.trackers if isinstance(tracker, _Residue)), default=0))
     states: list[State] = [automaton.start]
@@ -49,28 +50,52 @@ def digit_rules(term: Term, exponents: bool, budget: Budget) -> tuple[str, dict[
                 states.append(target)
             row.append(-1 if target is None else numbers[target])
         rows.append(row)
-    return _written(rows, [automaton.accepts(state) for state in states], term)
+    accepting = [automaton.accepts(state) for state in states]
+    if 0 not in _alive(rows, accepting):
+        return NOTHING
+    rows, accepting = _smallest(rows, accepting)
+    name = f"number {term.key.hex()} {int(exponents)}"
+    return Lexeme(name.encode(), _as_bytes(rows, accepting), lambda: _as_rules(rows, accepting, name))
 
 
-def _written(rows: list[list[int]], accepting: list[bool], term: Term) -> tuple[str, dict[str, Node]]:
+def _smallest(rows: list[list[int]], accepting: list[bool]) -> tuple[list[list[int]], list[bool]]:
+    """One row for each class of equivalent states that can accept, the first first; -1 leads nowhere."""
     alive = _alive(rows, accepting)
-    if 0 not in alive:
-        return "", {}
     block = _merged([[t if t in alive else -1 for t in row] for row in rows], accepting)
-    name = f"number {term.key.hex()}"
-    rules: dict[str, Node] = {}
-    for state in sorted(alive):
-        rule = f"{name} {block[state]}"
-        if rule not in rules:
-            rules[rule] = _rule(rows[state], alive, block, accepting[state], name)
-    return f"{name} {block[0]}", rules
+    first = {block[state]: state for state in sorted(alive, reverse=True)}
+    chosen = sorted(first.values())
+    number = {block[state]: i for i, state in enumerate(chosen)}
+    smaller = [[number[block[t]] if t in alive else -1 for t in rows[state]] for state in chosen]
+    return smaller, [accepting[state] for state in chosen]
 
 
-def _rule(row: list[int], alive: set[int], block: list[int], accepts: bool, name: str) -> Node:
+def _as_bytes(rows: list[list[int]], accepting: list[bool]) -> ByteAutomaton:
+    edges: list[tuple[int, int, int]] = []
+    row_edge = [0]
+    for row in rows:
+        for code, target in sorted(zip(_CHARACTERS.encode(), row, strict=True)):
+            if target >= 0 and len(edges) > row_edge[-1] and edges[-1][1:] == (code - 1, target):
+                edges[-1] = (edges[-1][0], code, target)
+            elif target >= 0:
+                edges.append((code, code, target))
+        row_edge.append(len(edges))
+    return ByteAutomaton(
+        np.array(row_edge, np.int64), np.array(accepting, np.int64), np.array(edges, np.int64).reshape(-1, 3)
+    )
+
+
+def _as_rules(rows: list[list[int]], accepting: list[bool], name: str) -> tuple[Node, dict[str, Node]]:
+    rules = {
+        f"{name} {i}": _rule(row, accepts, name) for i, (row, accepts) in enumerate(zip(rows, accepting, strict=True))
+    }
+    return Call(f"{name} 0"), rules
+
+
+def _rule(row: list[int], accepts: bool, name: str) -> Node:
     by_target: dict[int, list[int]] = {}
     for character, target in zip(_CHARACTERS, row, strict=True):
-        if target in alive:
-            by_target.setdefault(block[target], []).append(ord(character))
+        if target >= 0:
+            by_target.setdefault(target, []).append(ord(character))
     options: list[Node] = [
         sequence([byte_set(characters), Call(f"{name} {target}")]) for target, characters in by_target.items()
     ]

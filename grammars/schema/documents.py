@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
@@ -43,6 +43,9 @@ class Resource:
     validating: bool = True
 
 
+Scope = tuple[Resource, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
     """A sub-schema and all that its meaning depends on."""
@@ -50,7 +53,7 @@ class Place:
     schema: Any
     resource: Resource
     pointer: str
-    scope: tuple[Resource, ...]
+    scope: Scope
 
     @property
     def draft(self) -> int:
@@ -76,15 +79,13 @@ class Documents:
         self._resources: dict[str, Resource] = {}
         self._anchors: dict[tuple[str, str], Place] = {}
         self._dynamic: set[tuple[str, str]] = set()
-        self._recursive: set[str] = set()
         self._indexed: set[int] = set()
         self._starts: dict[int, Resource] = {}
         self._base = Resource("", schema, *self._draft_of(schema, None), "", self._validates(schema, True))
-        self.root = self._enter(Place(schema, self._base, "", ()))
+        self._dynamic_names: dict[int, frozenset[str]] = {}
+        root = self._enter(Place(schema, self._base, "", ()))
+        self.root = replace(root, scope=self._scope_with((), root.resource))
         self._known("", self.root.resource)
-        self.has_dynamic = _mentions(schema, ("$dynamicRef", "$recursiveRef")) or any(
-            _mentions(other, ("$dynamicRef", "$recursiveRef")) for other in registry.values()
-        )
 
     def child(self, place: Place, *steps: str | int) -> Place:
         """The sub-schema some steps below a place."""
@@ -100,10 +101,7 @@ class Documents:
             raise GrammarSyntaxError(f"{keyword} at {place.location} must be a string")
         uri, fragment = urldefrag(_joined(place.resource.uri, reference))
         found = self._resolve(place, uri, unquote(fragment), reference)
-        scope = place.scope
-        if self.has_dynamic and (not scope or scope[-1] is not found.resource):
-            scope = (*scope, found.resource) if found.resource not in scope else scope
-        return Place(found.schema, found.resource, found.pointer, scope)
+        return replace(found, scope=self._scope_with(place.scope, found.resource))
 
     def follow_dynamic(self, place: Place, reference: str) -> Place:
         """The place a `$dynamicRef` speaks of: the outermost resource that has such a dynamic anchor decides."""
@@ -133,11 +131,28 @@ class Documents:
         """The place with the resource that begins there, if one does."""
         resource = self._beginning(place.schema, place.resource, place.pointer)
         if resource is place.resource:
-            if place.scope or place.pointer:
-                return place
-            return Place(place.schema, resource, place.pointer, (resource,))
-        scope = (*place.scope, resource) if resource not in place.scope else place.scope
-        return Place(place.schema, resource, "", scope)
+            return place
+        return Place(place.schema, resource, "", self._scope_with(place.scope, resource))
+
+    def _scope_with(self, scope: Scope, resource: Resource) -> Scope:
+        """The resources entered so far of which a dynamic reference could find one: those that are the outermost with
+        some dynamic anchor. All others would only multiply the places that mean the same."""
+        names = self._dynamic_anchors(resource)
+        known = frozenset[str]().union(*map(self._dynamic_anchors, scope))
+        return scope if names <= known else (*scope, resource)
+
+    def _dynamic_anchors(self, resource: Resource) -> frozenset[str]:
+        """The dynamic anchors of a resource; that of draft 2019-09, at its root, has no name."""
+        names = self._dynamic_names.get(id(resource.root))
+        if names is None:
+            names = frozenset[str]()
+            if _mentions(resource.root, ("$dynamicAnchor", "$recursiveAnchor")):
+                self._index(resource)
+                names = frozenset(name for uri, name in self._dynamic if uri == resource.uri)
+                if is_object(resource.root) and resource.root.get("$recursiveAnchor") is True:
+                    names |= {""}
+            self._dynamic_names[id(resource.root)] = names
+        return names
 
     def _beginning(self, schema: Any, around: Resource, pointer: str) -> Resource:
         if not is_object(schema) or (schema is around.root and around.uri):
@@ -244,7 +259,15 @@ class Documents:
             if is_object(place.schema):
                 self._indexed.add(id(place.schema))
                 self._note_anchors(place)
-                stack.extend(self.child(place, *steps) for steps in _below(place.schema))
+                stack.extend(self._indexed_child(place, steps) for steps in _below(place.schema))
+
+    def _indexed_child(self, place: Place, steps: tuple[str | int, ...]) -> Place:
+        value = place.schema
+        for step in steps:
+            value = value[step]
+        pointer = place.pointer + "".join("/" + escaped(step) for step in steps)
+        resource = self._beginning(value, place.resource, pointer)
+        return Place(value, resource, pointer if resource is place.resource else "", ())
 
     def _note_anchors(self, place: Place) -> None:
         uri = place.resource.uri

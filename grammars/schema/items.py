@@ -4,23 +4,28 @@ Without `contains` and `uniqueItems` an array is a prefix and a counted repetiti
 many items were read, of which each `contains` has found so many, and these values were used. A lower bound guesses
 which items it counts, which is as good as counting all of them; an upper bound decides for every item whether it is
 one.
+
+Items that must differ and are not drawn from a very short list leave marks, and the automaton remembers them
+(`registers`). The complement, arrays in which a value repeats, is remembered in the same way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
 
-from grammars.errors import UnsupportedFeature
 from grammars.expression import EPSILON, NOTHING, Call, Node, choice, optional, repeat, sequence, text
-from grammars.schema.arrays import ArraySet, Contains
-from grammars.schema.terms import FALSE, Term, conj, neg
+from grammars.schema.arrays import ArraySet, Contains, least
+from grammars.schema.registers.marks import CLOSE, END, OPEN_REPEATED, OPEN_TIGHT, OPEN_UNIQUE, mark, mark_rules
+from grammars.schema.registers.used import ENOUGH
+from grammars.schema.terms import FALSE, TRUE, Term, conj, neg
 
 if TYPE_CHECKING:
     from grammars.schema.assembly import Assembly
 
-_MOST_UNIQUE = 12
+_MOST_LISTED = 5
 
 State = tuple[int, tuple[int, ...], int]
 
@@ -33,24 +38,75 @@ class ItemRules:
 
     def array(self, name: str, arrays: ArraySet) -> Node:
         """The arrays of a set."""
+        registers = None
+        values: list[Term] | None = None
         if arrays.repeated:
-            raise UnsupportedFeature(
-                "the complement of uniqueItems: arrays in which a value repeats cannot be enforced yet"
-            )
-        if arrays.contains or arrays.unique:
-            items: Node = _Counting(self._assembly, name, arrays).start()
+            registers = OPEN_REPEATED
+        elif arrays.unique:
+            values = self._listed(arrays)
+            if values is None:
+                arrays, registers = self._with_registers(arrays)
+                if arrays.high is not None and arrays.low > arrays.high:
+                    return NOTHING
+        if arrays.contains or values is not None:
+            items: Node = _Counting(self._assembly, name, arrays, values, registers).start()
         else:
-            items = self._plain(arrays)
+            items = self._plain(arrays, _item_end(registers))
         if items == NOTHING:
             return NOTHING
         space = self._assembly.space
+        opening, closing = text("["), text("]")
+        if registers is not None:
+            self._assembly.rules.update(mark_rules())
+            opening, closing = sequence([opening, mark(registers)]), sequence([closing, mark(CLOSE)])
         if items == EPSILON:
-            return sequence([text("["), space, text("]")])
-        return sequence([text("["), space, items, text("]")])
+            return sequence([opening, space, closing])
+        return sequence([opening, space, items, closing])
 
-    def _plain(self, arrays: ArraySet) -> Node:
-        """The items and the whitespace behind them."""
-        value, comma, space = self._assembly.value, self._assembly.separator(","), self._assembly.space
+    def _listed(self, arrays: ArraySet) -> list[Term] | None:
+        """The few values that the items of a unique array are drawn from; None if they are many."""
+        values: dict[Term, None] = {}
+        for term in dict.fromkeys([*arrays.prefix, arrays.rest]):
+            found = [] if term == FALSE else self._assembly.values_of(term, _MOST_LISTED)
+            if found is None:
+                return None
+            values.update(dict.fromkeys(found))
+        return list(values) if len(values) <= _MOST_LISTED else None
+
+    def _with_registers(self, arrays: ArraySet) -> tuple[ArraySet, int]:
+        """The array, not longer than there are values, and the mark that opens its registers.
+
+        Values never run out if at every place there are more than places before it.
+        """
+        counts = [self._assembly.count_of(term) for term in arrays.prefix]
+        rest = self._assembly.count_of(arrays.rest)
+        for index, count in enumerate(counts):
+            if count.exact and count.least <= index and _same_values(arrays.prefix[: index + 1]):
+                arrays = _at_most(arrays, index)
+        if not arrays.prefix and rest.exact and not rest.endless:
+            arrays = _at_most(arrays, rest.least)
+        high = ENOUGH if arrays.high is None else arrays.high
+        enough = all(count.least > index for index, count in enumerate(counts[:high]))
+        if not enough or (high > len(counts) and rest.least < high) or not self._finds_fresh(arrays):
+            return arrays, OPEN_TIGHT
+        return arrays, OPEN_UNIQUE
+
+    def _finds_fresh(self, arrays: ArraySet) -> bool:
+        """Whether all that `contains` may ask of an item has endlessly many values, or none."""
+        for item in (*arrays.prefix, arrays.rest) if arrays.contains else ():
+            for picked in product(*([TRUE, part.term, neg(part.term)] for part in arrays.contains)):
+                count = self._assembly.count_of(conj([item, *picked]))
+                if not (count.endless or (count.exact and not count.least)):
+                    return False
+        return True
+
+    def _plain(self, arrays: ArraySet, end: Node) -> Node:
+        """The items, each with its end, and the whitespace behind them."""
+        comma, space = self._assembly.separator(","), self._assembly.space
+
+        def value(term: Term) -> Node:
+            return sequence([self._assembly.value(term), end])
+
         count, low, high = len(arrays.prefix), arrays.low, arrays.high
         rest = value(arrays.rest)
         most = None if high is None else max(high - count, 0)
@@ -77,31 +133,16 @@ class ItemRules:
 class _Counting:
     """An array whose rules carry counts."""
 
-    def __init__(self, assembly: Assembly, name: str, arrays: ArraySet):
+    def __init__(
+        self, assembly: Assembly, name: str, arrays: ArraySet, values: list[Term] | None, registers: int | None
+    ):
         self._assembly = assembly
         self._name = name
         self._arrays = arrays
+        self._values = values
+        self._end = _item_end(registers)
         starts = [part.start for part in arrays.contains]
         self._last = max(len(arrays.prefix), arrays.low, 0 if arrays.high is None else arrays.high + 1, 1, *starts)
-        self._values: list[Term] = self._distinct() if arrays.unique else []
-
-    def _distinct(self) -> list[Term]:
-        """The values that the items of a unique array are drawn from."""
-        terms = dict.fromkeys([*self._arrays.prefix, self._arrays.rest])
-        values: dict[Term, None] = {}
-        for term in terms:
-            found = None if term == FALSE else self._assembly.values_of(term, _MOST_UNIQUE)
-            if term != FALSE and found is None:
-                raise UnsupportedFeature(
-                    "uniqueItems over items that are not drawn from a short list of scalars cannot be enforced yet",
-                    hint="leave uniqueItems out and check it afterwards, or list the items with enum",
-                )
-            values.update(dict.fromkeys(found or ()))
-        if len(values) > _MOST_UNIQUE:
-            raise UnsupportedFeature(
-                f"uniqueItems over more than {_MOST_UNIQUE} different values cannot be enforced yet"
-            )
-        return list(values)
 
     def start(self) -> Node:
         first: State = (0, (0,) * len(self._arrays.contains), 0)
@@ -140,14 +181,26 @@ class _Counting:
         for picked in product(*(_ways(part, count, index) for part, count in parts)):
             term = conj([self._arrays.item(index), *(condition for condition, _ in picked)])
             seen = tuple(count for _, count in picked)
-            if not self._arrays.unique:
-                item = self._assembly.value(term)
+            if self._values is None:
+                item = sequence([self._assembly.value(term), self._end])
                 if item != NOTHING:
                     yield item, (after, seen, used)
                 continue
             for bit, value in enumerate(self._values):
                 if not used >> bit & 1:
                     yield self._assembly.value(conj([value, term])), (after, seen, used | 1 << bit)
+
+
+def _item_end(registers: int | None) -> Node:
+    return EPSILON if registers is None else mark(END)
+
+
+def _at_most(arrays: ArraySet, high: int) -> ArraySet:
+    return replace(arrays, high=least(arrays.high, high))
+
+
+def _same_values(terms: tuple[Term, ...]) -> bool:
+    return len(set(terms)) == 1
 
 
 def _ways(part: Contains, count: int, index: int) -> list[tuple[Term, int]]:

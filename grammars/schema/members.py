@@ -11,19 +11,21 @@ the members so far.
 
 Members that are not declared may repeat a key: to forbid it takes a memory of the keys, which no grammar has. JSON
 leaves the meaning of such a text open (most readers keep the last value), so nothing may depend on it: where a lower
-bound could be met by one key written twice, or by a value that a later one replaces, the schema is refused.
+bound could be met by one key written twice, or by a value that a later one replaces, the keys leave marks and the
+automaton remembers them (`registers`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
 from grammars.errors import UnsupportedFeature
 from grammars.expression import EPSILON, NOTHING, Call, Node, choice, optional, repeat, sequence, text
-from grammars.schema.objects import ObjectSet
+from grammars.schema.objects import ObjectSet, Rule
+from grammars.schema.registers.marks import BEGIN, CLOSE, END, OPEN_KEYS, OPEN_TIGHT_KEYS, mark, mark_rules
 from grammars.schema.strings import listed
 from grammars.schema.terms import FALSE, TRUE, Term, conj, disj, neg
 
@@ -71,7 +73,13 @@ class MemberRules:
         members = [member for member in members if member.value != FALSE]
         writer = _Writer(self._assembly, name, objects, members, others)
         inner = writer.counted() if writer.counts() else writer.plain()
-        return NOTHING if inner == NOTHING else sequence([text("{"), self._assembly.space, inner, text("}")])
+        if inner == NOTHING:
+            return NOTHING
+        opening, closing = text("{"), text("}")
+        if writer.opens is not None:
+            self._assembly.rules.update(mark_rules())
+            opening, closing = sequence([opening, mark(writer.opens)]), sequence([closing, mark(CLOSE)])
+        return sequence([opening, self._assembly.space, inner, closing])
 
     def _members(self, objects: ObjectSet) -> list[Member]:
         properties, strings = dict(objects.properties), self._assembly.strings
@@ -125,6 +133,7 @@ class _Writer:
         self._required = sum(member.required for member in members)
         self._low = objects.low if objects.low > self._required else 0
         self._high = objects.high if others or (objects.high or 0) < len(members) else None
+        self.opens = self.registers()
         self._any_order = assembly.options.property_order == "any" and bool(len(members) + len(others) > 1)
 
     def counts(self) -> bool:
@@ -173,13 +182,16 @@ class _Writer:
         return choice(node for node in map(self._other_member, self._others) if node != NOTHING)
 
     def _other_member(self, others: Others) -> Node:
-        return self._pair(self._assembly.quoted(others.keys), others.value)
+        key = self._assembly.quoted(others.keys)
+        if self.opens is not None:
+            key = sequence([mark(BEGIN), key, mark(END)])
+        return self._pair(key, others.value)
 
     def _member(self, member: Member) -> Node:
         return self._pair(self._key(member.name), member.value)
 
     def _key(self, name: str) -> Node:
-        return sequence([text('"'), self._assembly.strings.spelling.word(name), text('"')])
+        return self._assembly.strings.spelling.quoted_words([name])
 
     def _pair(self, key: Node, value: Term) -> Node:
         return sequence([key, self._assembly.separator(":"), self._assembly.value(value)])
@@ -188,7 +200,6 @@ class _Writer:
 
     def counted(self) -> Node:
         """Members with a rule for every state of what is counted."""
-        self._refuse_repetition()
         first: State = (0, 0, 0)
         waiting: list[State] = [first]
         known: set[State] = {first}
@@ -204,20 +215,22 @@ class _Writer:
             self._assembly.rules[self._rule(state)] = choice(options)
         return Call(self._rule(first))
 
-    def _refuse_repetition(self) -> None:
-        if not self._others:
-            return
-        if self._low > self._required + 1:
-            raise UnsupportedFeature(
-                f"minProperties {self._low} over keys that are not declared: the same key could be written twice",
-                hint="declare the properties, or use additionalProperties: false",
-            )
-        for number, rule in enumerate(self._objects.some):
-            if rule.value != TRUE and any(others.found >> number & 1 for others in self._others):
-                raise UnsupportedFeature(
-                    "a property that must exist under a key that is not declared, with a value of a certain kind",
-                    hint="this comes from not, oneOf or if over additionalProperties or patternProperties",
-                )
+    def registers(self) -> int | None:
+        """The mark that opens registers for the keys, where one key written twice would count as two, or where a value
+        that must be there could be replaced by a later one; None if nothing depends on it."""
+        some = list(enumerate(self._objects.some))
+        replaced = any(
+            rule.value != TRUE and others.found >> number & 1 for number, rule in some for others in self._others
+        )
+        if not self._others or (self._low <= self._required + 1 and not replaced):
+            return None
+        endless = [others for others in self._others if self._is_endless(others)]
+        lacking = [others for others in self._others if others.found and others not in endless]
+        return OPEN_TIGHT_KEYS if lacking or not endless else OPEN_KEYS
+
+    def _is_endless(self, others: Others) -> bool:
+        keys = self._assembly.count_of_strings(others.keys)
+        return keys.endless and bool(self._assembly.count_of(others.value).least)
 
     def _rule(self, state: State) -> str:
         return f"{self._name} {state}"
@@ -252,29 +265,35 @@ class _Writer:
                 if not progress >> index & 1:
                     yield from self._taking(index, progress | 1 << index, state)
         for others in self._others:
-            member = self._other_member(others)
-            if member != NOTHING:
-                yield self._separated(count, member), (progress, self._after(count), found | others.found)
+            rules = [(number, rule) for number, rule in enumerate(self._objects.some) if others.found >> number & 1]
+            for condition, bits in _picks(rules):
+                member = self._other_member(replace(others, value=conj([others.value, condition])))
+                if member != NOTHING:
+                    yield self._separated(count, member), (progress, self._after(count), found | bits)
 
     def _taking(self, index: int, progress: int, state: State) -> Iterator[tuple[Node, State]]:
         _, count, found = state
         member, strings = self._members[index], self._assembly.strings
-        ways: list[list[tuple[Term, int]]] = []
-        for number, rule in enumerate(self._objects.some):
-            if strings.holds(rule.keys, member.name):
-                hit = (rule.value, 1 << number)
-                ways.append([hit] if rule.value == TRUE else [hit, (TRUE, 0)])
-        for picked in product(*ways):
-            value = conj([member.value, *(condition for condition, _ in picked)])
-            bits = found
-            for _, bit in picked:
-                bits |= bit
+        some = enumerate(self._objects.some)
+        for condition, bits in _picks([(n, rule) for n, rule in some if strings.holds(rule.keys, member.name)]):
+            value = conj([member.value, condition])
             if value != FALSE:
                 node = self._pair(self._key(member.name), value)
-                yield self._separated(count, node), (progress, self._after(count), bits)
+                yield self._separated(count, node), (progress, self._after(count), found | bits)
 
     def _separated(self, count: int, member: Node) -> Node:
         return sequence([self._comma if count else EPSILON, member])
 
     def _after(self, count: int) -> int:
         return min(count + 1, max(self._low, self._high or 0, 1))
+
+
+def _picks(rules: list[tuple[int, Rule]]) -> Iterator[tuple[Term, int]]:
+    """What a value must be to count as found for some of the rules, and their bits. Counting less than it could be is
+    harmless: another way counts it."""
+    ways: list[list[tuple[Term, int]]] = []
+    for number, rule in rules:
+        hit = (rule.value, 1 << number)
+        ways.append([hit] if rule.value == TRUE else [hit, (TRUE, 0)])
+    for picked in product(*ways):
+        yield conj(condition for condition, _ in picked), sum(bit for _, bit in picked)

@@ -18,12 +18,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from grammars.expression import EPSILON, NOTHING, Call, Node, byte_set, choice, optional, repeat, sequence, text
+from grammars.determined import determined
+from grammars.expression import EPSILON, NOTHING, Node, byte_set, choice, optional, repeat, sequence, text
 from grammars.limits import Budget
-from grammars.schema.digit_automaton import digit_rules
+from grammars.schema.digit_automaton import digit_lexeme
 from grammars.schema.number_sets import INTEGER, WRITTEN_WHOLE, Among, Below, holds, values_of
 from grammars.schema.terms import TRUE, Term, atoms_of, conj
 
+_KEPT, _MOST_ROWS = 1024, 100
+_KNOWN: dict[tuple[Term, bool], tuple[Node, int]] = {}
 _DIGIT = byte_set(b"0123456789")
 _DIGITS = repeat(_DIGIT, 1)
 _NONZERO = byte_set(b"123456789")
@@ -38,19 +41,37 @@ _POSITIVE_FRACTION = sequence([text("."), repeat(text("0")), _NONZERO, repeat(_D
 _POSITIVE_WHOLE = sequence([_NONZERO, repeat(_DIGIT)])
 
 
-def number_grammar(term: Term, exponents: bool, budget: Budget) -> tuple[Node, dict[str, Node], str]:
-    """A grammar for the spellings of the numbers of a set: its start, its rules, and by what means it is made."""
+def number_grammar(term: Term, exponents: bool, budget: Budget) -> Node:
+    """The spellings of the numbers of a set.
+
+    >>> from grammars.grammar import Grammar
+    >>> from grammars.schema.number_sets import below
+    >>> Grammar(number_grammar(below(Decimal(5), False), True, Budget("compile_work", 1000))).matches(b"4.9e0")
+    True
+    """
+    known = _KNOWN.get((term, exponents))
+    if known is None:
+        before = budget.left
+        known = _new_grammar(term, exponents, budget), before - budget.left
+        if len(_KNOWN) >= _KEPT:
+            _KNOWN.clear()
+        _KNOWN[term, exponents] = known
+    else:
+        budget.charge(known[1])  # whether a schema is over its limit must not depend on what came before it
+    return known[0]
+
+
+def _new_grammar(term: Term, exponents: bool, budget: Budget) -> Node:
     exponent = _EXPONENT if exponents else NOTHING
     if term == TRUE:
         magnitude = sequence([choice([text("0"), _POSITIVE_WHOLE]), optional(_FRACTION), _maybe(exponent)])
-        return sequence([optional(text("-")), magnitude]), {}, "the grammar of numbers"
+        return determined(sequence([optional(text("-")), magnitude]), _MOST_ROWS, budget)
     values = values_of(term)
     if values is not None:
-        return choice(_spelled(value, exponents) for value in sorted(values)), {}, "a list of numbers"
+        return choice(_spelled(value, exponents) for value in sorted(values))
     if _only_signs_matter(term):
-        return _by_sign(term, exponents), {}, "the sign of a number"
-    start, rules = digit_rules(term, exponents, budget)
-    return (Call(start) if start else NOTHING), rules, "a digit automaton"
+        return determined(_by_sign(term, exponents), _MOST_ROWS, budget)
+    return digit_lexeme(term, exponents, budget)
 
 
 def _maybe(exponent: Node) -> Node:

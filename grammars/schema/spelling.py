@@ -12,7 +12,7 @@ Lone surrogates (`"\uD800"`) spell no character, so no string is spelled with th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -26,6 +26,7 @@ from grammars.expression import (
     Bytes,
     Chars,
     Choice,
+    Lexeme,
     Look,
     Named,
     Node,
@@ -44,6 +45,7 @@ from grammars.expression import (
     text,
 )
 from grammars.regular import closed
+from grammars.schema.written import character_automaton, spellable, word_lexeme
 from grammars.trampoline import run
 
 _LETTERS = {0x22: b'\\"', 0x5C: b"\\\\", 0x2F: b"\\/", 8: b"\\b", 12: b"\\f", 10: b"\\n", 13: b"\\r", 9: b"\\t"}
@@ -51,18 +53,12 @@ _HEX = "0123456789abcdef"
 _LAST_BASIC = 0xFFFF
 
 
-Share = Callable[[str, Node], Node]
-
-
-def _unshared(name: str, node: Node) -> Node:
-    return node
-
-
 class Spelling:
     """Expressions for spelled characters and texts; `minimal` escapes only where JSON demands it.
 
-    >>> Spelling(minimal=True).word("a\\n").data
-    b'a\\\\n'
+    >>> from grammars.grammar import Grammar
+    >>> Grammar(Spelling(minimal=False).word("é")).matches(b"\\u00E9")
+    True
     """
 
     def __init__(self, minimal: bool):
@@ -72,7 +68,25 @@ class Spelling:
 
     def word(self, value: str) -> Node:
         """Exactly this text."""
-        return sequence(_spelled_char(ord(char), self.minimal) for char in value)
+        words = spellable([value])
+        if not words or not value:
+            return EPSILON if words else NOTHING
+        return word_lexeme(words, False, False, self.minimal, lambda: (self._written_out(words), {}))
+
+    def quoted_words(self, values: Iterable[str]) -> Node:
+        """One of these texts between quotation marks."""
+        words = spellable(values)
+        if not words:
+            return NOTHING
+        return word_lexeme(words, False, True, self.minimal, lambda: (_between_quotes(self._written_out(words)), {}))
+
+    def quoted_others(self, values: Iterable[str]) -> Node:
+        """Any text but these between quotation marks."""
+        words = spellable(values)
+        return word_lexeme(words, True, True, self.minimal, lambda: (_between_quotes(self.all_but(words)), {}))
+
+    def _written_out(self, words: tuple[str, ...]) -> Node:
+        return choice(sequence(_spelled_char(ord(char), self.minimal) for char in word) for word in words)
 
     def characters(self, ranges: Ranges) -> Node:
         """One character out of the ranges."""
@@ -82,27 +96,23 @@ class Spelling:
         """The spellings of the texts of an expression over characters."""
         return closed(run(self._of(node, {})))
 
-    def all_but(self, words: Iterable[str], share: Share = _unshared) -> Node:
-        """Every text but these, as a tree of prefixes: it is deterministic and as small as the words.
-
-        What recurs in it is given to `share` with a name, so that it may become a rule.
-        """
+    def all_but(self, words: Iterable[str]) -> Node:
+        """Every text but these, as a tree of prefixes: it is deterministic and as small as the words."""
         root: dict[str, Any] = {}
         for word in words:
             branch = root
             for char in word:
                 branch = branch.setdefault(char, {})
             branch[""] = {}
-        return run(self._outside(root, share))
+        return run(self._outside(root))
 
-    def _outside(self, branch: dict[str, Any], share: Share) -> Generator[Any, Any, Node]:
+    def _outside(self, branch: dict[str, Any]) -> Generator[Any, Any, Node]:
         options: list[Node] = [] if "" in branch else [EPSILON]
         first = [char for char in branch if char]
         for char in first:
-            rest = yield self._outside(branch[char], share)
+            rest = yield self._outside(branch[char])
             options.append(sequence([_spelled_char(ord(char), self.minimal), rest]))
-        other = share("character but " + "".join(sorted(first)), self.characters(_all_but(first)))
-        options.append(sequence([other, share("text", self.any_text)]))
+        options.append(sequence([self.characters(_all_but(first)), self.any_text]))
         return choice(options)
 
     def _of(self, node: Node, known: dict[Node, Node]) -> Generator[Any, Any, Node]:
@@ -203,8 +213,23 @@ def _digit(digit: str) -> Node:
     return byte_set({ord(digit), ord(digit.upper())})
 
 
+def _between_quotes(node: Node) -> Node:
+    return sequence([text('"'), node, text('"')])
+
+
 @lru_cache(maxsize=1024)
 def _spelled_ranges(ranges: Ranges, minimal: bool) -> Node:
+    plain = chars(ranges)
+    if isinstance(plain, Text):
+        ranges = ((ord(plain.data.decode()),) * 2,)
+    elif isinstance(plain, Chars):
+        ranges = plain.ranges
+    else:
+        return NOTHING
+    return Lexeme(*character_automaton(ranges, minimal), lambda: (_ranges_written_out(ranges, minimal), {}))
+
+
+def _ranges_written_out(ranges: Ranges, minimal: bool) -> Node:
     escaped = [code for code in (*range(0x20), 0x22, 0x5C) if _within(code, ranges)]
     options = [chars(_without_escaped(ranges))]
     if minimal:

@@ -1,6 +1,7 @@
 """Run the cases: `python -m tests.bad_input [--json | --write] [words in names]`.
 
-Without an option a table for people; `--json` prints one result a line, for the tests; `--write` renews
+Without an option a table for people, with processor time ("slow" where it is over the goal, which is no failure) and
+millions of units of work; `--json` prints one result a line, for the tests; `--write` renews
 `results.json`, and refuses if a case has become worse: what is worse needs a person who edits the file.
 """
 
@@ -11,7 +12,7 @@ import sys
 from dataclasses import asdict
 
 from tests.bad_input.isolation import Result, run_all, warm_up
-from tests.bad_input.ratchet import RESULTS, read_results, worsened
+from tests.bad_input.ratchet import RESULTS, entry, read_results, worsened
 from tests.bad_input.table import CASES
 
 
@@ -34,19 +35,20 @@ def main(arguments: list[str]) -> int:
 
 def _show(result: Result, expected: str) -> None:
     mark = " " if result.outcome == expected else "✗"
-    cost = f"{result.cpu:6.3f} s {result.memory >> 20:4d} MiB {result.work:8d}"
+    pace = "slow" if result.is_slow else ""
+    cost = f"{result.cpu:6.3f} s {pace:4s} {result.memory >> 20:4d} MiB {result.work / 1e6:8.3f}"
     print(f"{mark} {result.family:2d} {result.name:44.44s} {cost}  {result.outcome}", flush=True)  # noqa: T201
     if mark != " ":
         print(f"     expected {expected}; {result.detail}", flush=True)  # noqa: T201
 
 
 def _write(results: dict[str, Result]) -> int:
-    new = {case.name: {"outcome": results[case.name].outcome, "work": results[case.name].work} for case in CASES}
+    new = {case.name: entry(case, results[case.name].outcome, results[case.name].work) for case in CASES}
     worse = worsened(read_results(), new)
     if worse:
         print("worse than before, not written:", *worse, sep="\n  ")  # noqa: T201
         return 1
-    lines = [f"  {json.dumps(name)}: {json.dumps(entry)}" for name, entry in new.items()]
+    lines = [f"  {json.dumps(name)}: {json.dumps(result)}" for name, result in new.items()]
     RESULTS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     return 0
 

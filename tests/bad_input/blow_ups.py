@@ -56,6 +56,7 @@ CASES = (
     Case("20 look-aheads", 3, "ok", "regex", "".join(f"(?=.*{chr(97 + i)})" for i in range(20)) + "[a-t]*", accepts=(bytes(range(97, 117)),)),
     Case("negative look-ahead at every place", 3, "ok", "regex", "((?!abc).)*", accepts=(b"ab" * 99,), rejects=(b"xabcx",)),
     Case("word boundaries in a loop", 3, "ok", "regex", r"(\b\w{1,10}\b\W{1,10}){1,100}", accepts=(b"ab, cd. ",)),
+    Case("word boundary behind every character", 3, "ok", "regex", r"(?:.\b){2}", accepts=(b"(a", "=é".encode()), rejects=(b"a(",), dead=(b"aa",)),
     Case("intersection of counters", 3, "ok", act=_made(lambda: regex(".{0,100000}") & regex(".*a.{10}")), accepts=(b"a" * 11,)),
     Case("intersection that blows up", 3, "ok", act=_made(lambda: regex(".{0,100000}") & regex(".*a.{1000}")), accepts=(b"a" + b"b" * 1000,)),
     Case("intersection of two subsets", 3, "ok", act=_made(lambda: regex(".*a.{60}") & regex(".*b.{61}"))),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from grammars import DEAD, Grammar, Limits, ScansionError, TokenAutomaton, Vocabulary, gbnf, lark, regex
+from tests.bad_input.meter import metered
 from tests.bad_input.vocabulary import VOCABULARY, spell
 
 FRONT_ENDS: dict[str, Callable[[str, Limits], Grammar]] = {
@@ -78,21 +79,20 @@ class WrongFactError(Exception):
 
 def attempt(case: Case) -> Attempt:
     """Try a case: compile, first mask, the facts, and a walk of a few steps."""
-    begin, work, has_span = time.process_time(), 0, False
-    try:
-        made = case.automaton()
-        if isinstance(made, TokenAutomaton):
-            check(made, case)
-            stats = made.stats()
-            work = stats["states"] + stats["configurations"] + stats["contexts"] + stats["lazy_rows"]
-        outcome, detail = "ok", ""
-    except ScansionError as error:
-        outcome, detail, has_span = type(error).__name__, str(error), error.span is not None
-    except WrongFactError as error:
-        outcome, detail = "wrong", str(error)
-    except BaseException:  # noqa: BLE001 - that nothing else escapes is what is being tested
-        outcome, detail = "escaped", traceback.format_exc(limit=-6)
-    return Attempt(outcome, detail[:2000], has_span, time.process_time() - begin, work)
+    begin, has_span = time.process_time(), False
+    with metered() as meter:
+        try:
+            made = case.automaton()
+            if isinstance(made, TokenAutomaton):
+                check(made, case)
+            outcome, detail = "ok", ""
+        except ScansionError as error:
+            outcome, detail, has_span = type(error).__name__, str(error), error.span is not None
+        except WrongFactError as error:
+            outcome, detail = "wrong", str(error)
+        except BaseException:  # noqa: BLE001 - that nothing else escapes is what is being tested
+            outcome, detail = "escaped", traceback.format_exc(limit=-6)
+    return Attempt(outcome, detail[:2000], has_span, time.process_time() - begin, meter.work)
 
 
 def check(automaton: TokenAutomaton, case: Case) -> None:

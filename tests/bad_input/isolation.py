@@ -2,9 +2,11 @@
 
 A parent imports scansion, loads the kernels and compiles a few small grammars; for each case it forks a child, which
 therefore starts with everything loaded and pays for the case alone. The child limits its own processor time and
-address space, tries the case, tries it again in a thread with a small stack, and reports through a pipe. Time means
-processor time. Where neighbours share the cores even that varies by a factor of two, so a case that took too long is
-tried again: it fails if it is slow every time.
+address space, tries the case, tries it again in a thread with a small stack, and reports through a pipe.
+
+Memory decides, time does not: processor time is shown to people, and `Result.is_slow` says what is over the goal, but
+it depends on the machine and its neighbours. What is counted instead is work (see `meter`). A case that hangs is
+killed long after any machine would have finished it.
 """
 
 from __future__ import annotations
@@ -26,19 +28,13 @@ from grammars import Limits, TokenAutomaton, gbnf, lark, regex
 from tests.bad_input.case import Attempt, Case, attempt
 from tests.bad_input.vocabulary import VOCABULARY
 
-CPU_SECONDS = 2.0
-SYNTAX_SECONDS = 0.05  # for a syntax error
+CPU_SECONDS = 2.0  # the goal, for people
+SYNTAX_SECONDS = 0.05  # the goal for a syntax error
 MEMORY = 256 << 20
 STACK = 256 << 10
 SYNTAX_FAMILY = 1
-_GRACE = 2  # whole seconds above the limit after which the system kills: the measured time decides
-_SLOW = (
-    "but too slow",
-    f"but after {SYNTAX_SECONDS} s",
-    "SIGXCPU",
-)  # how outcomes end that may be different on a quieter machine
-_ATTEMPTS = 3
-_STUCK = 120  # seconds of wall time after which a child that uses none of its processor time is killed
+_HANGING = 20  # seconds of processor time after which the system kills
+_STUCK = 300  # seconds of wall time after which a child that uses none of its processor time is killed
 
 
 @dataclass(frozen=True)
@@ -52,6 +48,12 @@ class Result:
     cpu: float
     memory: int
     work: int
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the case took longer than it should on the machine of a developer."""
+        at_once = self.family == SYNTAX_FAMILY and self.outcome != "ok"
+        return self.cpu > (SYNTAX_SECONDS if at_once else CPU_SECONDS)
 
 
 def warm_up() -> None:
@@ -83,21 +85,16 @@ def run_all(cases: Iterable[Case], jobs: int = 2) -> Iterator[Result]:
     gc.collect()
     gc.freeze()
     running: dict[int, tuple[Case, int, float]] = {}
-    waiting = deque((case, _ATTEMPTS) for case in cases)
-    left: dict[int, int] = {}
+    waiting = deque(cases)
     while waiting or running:
         while len(running) < jobs and waiting:
-            case, attempts = waiting.popleft()
+            case = waiting.popleft()
             pipe, child = _start(case)
-            running[pipe], left[pipe] = (case, child, time.monotonic() + _STUCK), attempts - 1
+            running[pipe] = (case, child, time.monotonic() + _STUCK)
         ready, _, _ = select.select(list(running), [], [], 1.0)
         for pipe in [pipe for pipe in running if pipe in ready or time.monotonic() > running[pipe][2]]:
             case, child, _ = running.pop(pipe)
-            result = _finish(case, child, pipe, pipe in ready)
-            if left[pipe] and result.outcome.endswith(_SLOW):
-                waiting.append((case, left[pipe]))
-            else:
-                yield result
+            yield _finish(case, child, pipe, pipe in ready)
 
 
 def _start(case: Case) -> tuple[int, int]:
@@ -139,7 +136,7 @@ def _child(case: Case) -> dict[str, object]:
     space = _status("VmSize") + case.address_space
     resource.setrlimit(resource.RLIMIT_AS, (space, space))
     before = _status("VmRSS")
-    first = _timed(case)
+    first = _bounded(case)
     # a case that leaves an automaton behind would pay for the second one too
     gc.collect()
     second = first if case.alone else _on_small_stack(case)
@@ -153,21 +150,17 @@ def _child(case: Case) -> dict[str, object]:
 
 
 def _verdict(case: Case, tried: Attempt, memory: int) -> Attempt:
-    """What was tried, judged by its cost and by the form of its error."""
-    if tried.cpu > CPU_SECONDS:
-        return replace(tried, outcome=f"{tried.outcome}, but too slow")
+    """What was tried, judged by its memory and by the form of its error."""
     if memory > MEMORY:
         return replace(tried, outcome=f"{tried.outcome}, but too large")
     if case.span and tried.outcome != "ok" and not tried.has_span:
         return replace(tried, outcome=f"{tried.outcome}, but without a span")
-    if case.family == SYNTAX_FAMILY and tried.outcome != "ok" and tried.cpu > SYNTAX_SECONDS:
-        return replace(tried, outcome=f"{tried.outcome}, but after {SYNTAX_SECONDS} s")
     return tried
 
 
-def _timed(case: Case) -> Attempt:
+def _bounded(case: Case) -> Attempt:
     used = resource.getrusage(resource.RUSAGE_SELF)
-    limit = int(used.ru_utime + used.ru_stime + CPU_SECONDS) + _GRACE
+    limit = int(used.ru_utime + used.ru_stime) + _HANGING
     resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
     return attempt(case)
 
@@ -175,7 +168,7 @@ def _timed(case: Case) -> Attempt:
 def _on_small_stack(case: Case) -> Attempt:
     tried: list[Attempt] = []
     threading.stack_size(STACK)
-    thread = threading.Thread(target=lambda: tried.append(_timed(case)))
+    thread = threading.Thread(target=lambda: tried.append(_bounded(case)))
     thread.start()
     thread.join()
     return tried[0]

@@ -1,0 +1,1 @@
+"""The subcommands of `scansion`, a file for each."""

@@ -1,0 +1,101 @@
+"""Futures: whether a thread can be finished.
+
+If no used value can be met again by what is at hand, and fresh values never run out, a thread is free: whatever the
+grammar can finish, it can. Otherwise a witness is searched, a continuation that frees the thread or ends the text:
+best first, where bytes that close something are
+best. The search is exact: it ends with a witness, or when nothing is
+left to be read (runs of zeros that no used number has are all alike), or with `LimitExceeded`.
+
+What was found is remembered: all threads on the way to a witness can be finished, and if there is none, no thread
+that was seen can.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from itertools import count
+
+from grammars.limits import Budget
+from grammars.schema.registers.threads import IN_STRING, Thread, Threads
+
+_KEPT = 1 << 16
+_CLOSING, _OPENING, _WHITESPACE = frozenset(b'"]},:'), frozenset(b"tfn[{"), frozenset(b" \t\n\r")
+
+
+class Futures:
+    """Remembers which threads can be finished."""
+
+    def __init__(self, threads: Threads, budget: Budget):
+        self._threads = threads
+        self._budget = budget
+        self._known: dict[Thread, bool] = {}
+        self.searching: list[tuple[Thread, ...]] = []
+
+    def possible(self, threads: tuple[Thread, ...]) -> tuple[Thread, ...]:
+        """The threads that can be finished."""
+        return tuple(thread for thread in threads if thread.is_free() or self._can_finish(thread))
+
+    def any_possible(self, threads: tuple[Thread, ...]) -> bool:
+        """Whether one of the threads can be finished."""
+        return any(thread.is_free() for thread in threads) or any(map(self._can_finish, threads))
+
+    def _can_finish(self, thread: Thread) -> bool:
+        if thread not in self._known:
+            if len(self._known) > _KEPT:
+                self._known = {}
+            self._search(thread)
+        return self._known[thread]
+
+    def _search(self, first: Thread) -> None:
+        order = count()
+        before: dict[Thread, Thread | None] = {_blurred(first): None}
+        heap: list[tuple[int, int, Thread]] = [(0, next(order), first)]
+        self.searching = [(first,)]
+        while heap:
+            cost, _, thread = heappop(heap)
+            for step, byte in _preferences(self._threads.bytes_after(thread), thread):
+                self._budget.charge()
+                for after in self._threads.read((thread,), byte):
+                    key = _blurred(after)
+                    if key in before:
+                        continue
+                    before[key] = thread
+                    if after.is_free() or self._known.get(after) or self._threads.accepts((after,)):
+                        self._remember_way(thread, before)
+                        return
+                    self.searching.append((after,))
+                    heappush(heap, (cost + step, next(order), after))
+        self._known.update(dict.fromkeys(before, False))
+        self._known[first] = False
+        self.searching = []
+
+    def _remember_way(self, thread: Thread | None, before: dict[Thread, Thread | None]) -> None:
+        while thread is not None:
+            self._known[thread] = True
+            thread = before[_blurred(thread)]
+        self.searching = []
+
+
+def _preferences(possible: list[int], thread: Thread) -> list[tuple[int, int]]:
+    """Bytes with what they cost: what closes or separates is cheap, and of what fills, each costs more than the one
+    before it, so that the search goes deep before it goes wide."""
+    found: list[tuple[int, int]] = []
+    rank = 3
+    for byte in possible:
+        if byte in _CLOSING:
+            found.append((1, byte))
+        elif thread.place != IN_STRING and byte in _WHITESPACE:
+            found.append((50, byte))
+        elif thread.place != IN_STRING and byte in _OPENING:
+            found.append((2, byte))
+        else:
+            found.append((rank, byte))
+            rank += 1
+    return sorted(found)
+
+
+def _blurred(thread: Thread) -> Thread:
+    levels = tuple(
+        level if level.reader is None else level._replace(reader=level.reader.blurred()) for level in thread.levels
+    )
+    return Thread(thread.state, levels, thread.place)

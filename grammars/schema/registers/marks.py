@@ -1,0 +1,42 @@
+"""Marks: bytes that occur in no UTF-8 text, as rules of a grammar.
+
+    array  = "[" OPEN item END ("," item END)* "]" CLOSE
+    object = "{" OPEN_KEYS BEGIN key END ":" value ("," ...)* "}" CLOSE
+
+OPEN_UNIQUE says that fresh values never run out, whatever was used (`richness`): an item can then always be finished
+unless it already equals, or can only become, a used one. OPEN_TIGHT does not say so, and the future is searched.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from grammars.expression import EPSILON, Call, Node, Rules, Text
+
+OPEN_UNIQUE, OPEN_TIGHT, OPEN_REPEATED, OPEN_KEYS, OPEN_TIGHT_KEYS, BEGIN, END, CLOSE = range(0xF8, 0x100)
+FIRST_MARK: Final = OPEN_UNIQUE
+_PREFIX = "mark "
+
+
+def mark(byte: int) -> Node:
+    """A mark: the call of its rule.
+
+    >>> mark(END).rule
+    'mark 254'
+    """
+    return Call(f"{_PREFIX}{byte}")
+
+
+def mark_rules() -> dict[str, Node]:
+    """The rules of all marks."""
+    return {f"{_PREFIX}{byte}": Text(bytes([byte])) for byte in range(FIRST_MARK, 0x100)}
+
+
+def is_mark_rule(name: str) -> bool:
+    """Whether a rule, whose name may have been made unique to its grammar, is that of a mark."""
+    return name.rpartition(":")[2].startswith(_PREFIX)
+
+
+def erased(rules: Rules) -> dict[str, Node]:
+    """The rules without marks: what a text looks like if nothing is remembered."""
+    return {name: EPSILON if is_mark_rule(name) else body for name, body in rules.items()}

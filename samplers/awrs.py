@@ -1,0 +1,243 @@
+"""Adaptive weighted rejection sampling: a properly weighted token from a handful of single-token checks.
+
+**Idea.** For a constraint that can only be asked "is this token allowed?", a mask costs V questions. Draw a token, ask,
+and if the answer is no draw from the rest; a few further questions estimate how much mass was allowed. Tokens that were
+refused are never drawn again, so it ends.
+
+**Formula.** Three estimators, each with E[w·1{token = a}] = p(a)·m(a), in the model's own probabilities p:
+
+* *recursive*: draw without replacement until a token a is allowed, R being the mass left when it was drawn; look at the
+  token that would be drawn next: w = R if it is allowed, else p(a). (Written as a product over the refused tokens of
+  1 − q, q the conditional probabilities, times 1 or q: the products telescope.) At the r-th refusal: w = what is left
+  if the next token is allowed, else 0.
+* *geometric*: draws with replacement, among which those of refused tokens need not be made, but counted: before each
+  question Geometric(1 − refused mass) − 1 further refusals. Stop at k accepts or r refusals;
+  w = min(k − 1, accepts)/(accepts + refusals − 1), the token is the first accept.
+* *wildcard*: ask about the K likeliest tokens, whose allowed mass is A, and about one token c drawn from the rest, of
+  mass s: w = A + s·m(c); the token is one of the head with probability A/w, else c. When A = 0, go on with the rest.
+  The least variance for the same number of questions, and the default.
+
+**Law.** Properly weighted, token by token, so properly weighted for texts. The token alone has exactly the law of
+masking, and the bias of masking: what makes up for it are the weights.
+
+**Cost.** One model call per token; questions: about 2 where the model and the constraint agree, up to the number of
+tokens with mass where they do not (`rejects` bounds it; a weight 0 is the price). Equal prefixes share the answers.
+
+**When.** `predicate` constraints, products with them, expensive checks; as the move of `SMC`. Where masks are cheap,
+`Masking` has the same law and its weights have no noise at all.
+
+Papers: Adaptive Weighted Rejection Sampling (2504.05410); the weights of *geometric* are the unbiased estimator of
+Girshick, Mosteller and Savage (1946) for that stopping rule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from samplers.errors import require
+from samplers.log_space import log_of, log_sum
+from samplers.particles import Frontier, Particles, Proposal, collected, started
+from samplers.problem import Problem
+from samplers.protocols import Floats, Info
+from samplers.samples import Samples
+from samplers.sequential import moved
+from samplers.tape import Source, Tape, Urn
+
+Ints = NDArray[np.int64]
+Check = Callable[[int], bool]
+Drawn = tuple[int, float]  # a token, or -1, and its log-weight
+
+NOTHING: Drawn = (-1, -math.inf)
+_MANY_REJECTS = 32
+
+
+@dataclass(frozen=True)
+class AdaptiveRejection:
+    """Draws tokens by adaptive rejection; `variant` is "wildcard", "recursive" or "geometric".
+
+    `head` is K of *wildcard*, `accepts` k of *geometric*, `rejects` bounds the refusals at one prefix.
+
+    >>> from grammars import Vocabulary
+    >>> from samplers import Problem, predicate, sample
+    >>> from samplers.models import Tabulated
+    >>> v = Vocabulary([b"a", b"b", b"<end>"], eos=[2])
+    >>> calm = predicate(lambda text: b"bb" not in text)
+    >>> problem = Problem(Tabulated(v, {}, otherwise=[0.4, 0.4, 0.2]), calm, max_tokens=5)
+    >>> samples = sample(problem, AdaptiveRejection(), n=50, seed=0)
+    >>> any(b"bb" in text for text in samples.text)
+    False
+    """
+
+    variant: str = "wildcard"
+    head: int = 2
+    accepts: int = 2
+    rejects: int | None = None
+
+    law: ClassVar[str] = "weighted"
+
+    def __post_init__(self) -> None:
+        known = ("wildcard", "recursive", "geometric")
+        require(self.variant in known, f"there is no variant {self.variant!r}", f"use one of {', '.join(known)}")
+        require(self.head >= 1, f"the head has at least one token, not {self.head}")
+        require(self.accepts >= 2, f"at least two accepts are needed for a weight, not {self.accepts}")
+        require(self.rejects is None or self.rejects >= 1, f"rejects is at least 1, not {self.rejects}")
+
+    def init(self, problem: Problem, n: int, rng: Source) -> Particles:
+        return started(problem, n)
+
+    def step(self, problem: Problem, state: Particles, log_probs: Floats, rng: Source) -> tuple[Particles, Info]:
+        return moved(problem, state, log_probs, rng, self)
+
+    def finish(self, problem: Problem, state: Particles) -> Samples:
+        return collected(problem, state)
+
+    def propose(self, front: Frontier, tape: Tape) -> Proposal:
+        urns = tape.urns(front.log_probs, front.rows)
+        heads = [Order(row) for row in front.log_probs] if self.variant == "wildcard" else []
+        checks = [checked(front, row) for row in range(len(front.contexts))]
+        rows: list[int] = front.rows.tolist()
+        drawn: list[Drawn] = []
+        for urn, row in zip(urns, rows, strict=True):
+            if self.variant == "wildcard":
+                drawn.append(wildcard(urn, heads[row], checks[row], tape, self.head, self.rejects))
+            elif self.variant == "recursive":
+                drawn.append(recursive(urn, front.log_probs[row], checks[row], self.rejects))
+            else:
+                drawn.append(geometric(urn, checks[row], tape, self.accepts, self.rejects or _MANY_REJECTS))
+        return Proposal(np.array([t for t, _ in drawn], np.int64), np.array([w for _, w in drawn], np.float64))
+
+
+def checked(front: Frontier, row: int) -> Check:
+    """The question whether a token may follow at one context; asked once for each token."""
+    constraint, state = front.problem.constraint, int(front.states[row])
+    known: dict[int, bool] = {}
+
+    def check(token: int) -> bool:
+        if token not in known:
+            known[token] = constraint.allows(state, token)
+        return known[token]
+
+    return check
+
+
+def recursive(urn: Urn, log_probs: Floats, check: Check, rejects: int | None = None) -> Drawn:
+    """The recursive estimator: draw without replacement, then look one token further.
+
+    >>> from samplers.tape import seeded
+    >>> row = np.log([0.5, 0.3, 0.2])
+    >>> urn = seeded(0).urns(row[None], np.array([0]))[0]
+    >>> token, log_weight = recursive(urn, row, lambda token: token == 1)
+    >>> token, round(math.exp(log_weight), 6)
+    (1, 0.3)
+    """
+    refused = 0
+    while True:
+        log_left, token = urn.log_left(), urn.draw()
+        if token < 0:
+            return NOTHING
+        urn.take(token)
+        if check(token):
+            following = urn.draw()
+            return token, log_left if following < 0 or check(following) else float(log_probs[token])
+        refused += 1
+        if refused == rejects:
+            following = urn.draw()
+            return (following, urn.log_left()) if following >= 0 and check(following) else NOTHING
+
+
+def geometric(urn: Urn, check: Check, tape: Tape, accepts: int = 2, rejects: int = _MANY_REJECTS) -> Drawn:
+    """The geometric estimator: draws with replacement, of which only those with an unknown outcome are made.
+
+    >>> from samplers.tape import seeded
+    >>> tape, row = seeded(1), np.log([0.5, 0.3, 0.2])
+    >>> geometric(tape.urns(row[None], np.array([0]))[0], lambda token: True, tape)[1]
+    0.0
+    """
+    first, accepted, refused = -1, 0, 0
+    while accepted < accepts and refused < rejects:
+        refused += _phantoms(urn.log_left(), rejects - refused, tape)
+        token = urn.draw() if refused < rejects else -1
+        if token < 0:
+            break
+        if check(token):
+            first, accepted = (token if first < 0 else first), accepted + 1
+        else:
+            refused += 1
+            urn.take(token)
+    return (first, _log_ratio(min(accepts - 1, accepted), accepted + refused - 1)) if accepted else NOTHING
+
+
+def _log_ratio(numerator: int, denominator: int) -> float:
+    return math.log(numerator / denominator)
+
+
+def _phantoms(log_left: float, most: int, tape: Tape) -> int:
+    """How many draws hit what was refused before one does not, at most `most`."""
+    left = math.exp(min(log_left, 0.0))
+    missed = 1.0 - left
+    chances = [left * missed**count for count in range(most)] + [missed**most]
+    return int(tape.choose(log_of(chances)[None])[0])
+
+
+class Order:
+    """Tokens from the likeliest on, sorted as far as somebody looks."""
+
+    def __init__(self, log_probs: Floats):
+        self.log_probs = log_probs
+        self._sorted: Ints = np.zeros(0, np.int64)
+
+    def block(self, begin: int, size: int) -> Ints:
+        """The tokens at ranks `begin` to `begin + size`, those of probability 0 left out.
+
+        >>> Order(np.log([0.2, 0.5, 0.3])).block(0, 2).tolist()
+        [1, 2]
+        """
+        if begin + size > len(self._sorted) < len(self.log_probs):
+            self._sort(4 * (begin + size))
+        tokens = self._sorted[begin : begin + size]
+        return tokens[self.log_probs[tokens] > -math.inf]
+
+    def _sort(self, count: int) -> None:
+        if count < len(self.log_probs):
+            best = np.argpartition(-self.log_probs, count)[:count]
+            self._sorted = best[np.argsort(-self.log_probs[best], kind="stable")]
+        else:
+            self._sorted = np.argsort(-self.log_probs, kind="stable")
+
+
+def wildcard(urn: Urn, order: Order, check: Check, tape: Tape, head: int = 2, rejects: int | None = None) -> Drawn:
+    """The head-and-wildcard estimator: the likeliest tokens for certain, one token for all the others.
+
+    >>> from samplers.tape import seeded
+    >>> tape, row = seeded(1), np.log([0.5, 0.3, 0.2])
+    >>> urn = tape.urns(row[None], np.array([0]))[0]
+    >>> token, log_weight = wildcard(urn, Order(row), lambda token: token != 1, tape, head=1)
+    >>> token in (0, 2), round(math.exp(log_weight), 6) in (0.5, 1.0)
+    (True, True)
+    """
+    begin, log_probs = 0, order.log_probs
+    while len(tokens := order.block(begin, head).tolist()):
+        for token in tokens:
+            urn.take(token)
+        allowed = [token for token in tokens if check(token)]
+        begin += len(tokens)
+        if allowed or (rejects is not None and begin >= rejects):
+            return _headed(urn, allowed, log_probs, check, tape)
+    return NOTHING
+
+
+def _headed(urn: Urn, allowed: list[int], log_probs: Floats, check: Check, tape: Tape) -> Drawn:
+    """One of the allowed tokens of the head, or a token from the rest."""
+    other = urn.draw()
+    choices, logs = list(allowed), [float(log_probs[token]) for token in allowed]
+    if other >= 0 and check(other):
+        choices.append(other)
+        logs.append(urn.log_left())
+    chosen = int(tape.choose(np.array([logs]))[0]) if choices else -1
+    return (choices[chosen], log_sum(logs)) if chosen >= 0 else NOTHING
