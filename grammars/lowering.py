@@ -103,6 +103,7 @@ class _Lowering:
         self._work = Budget("compile_work", limits.compile_work)
         self._lexemes = LexemeTable(Budget("states", min(limits.states, MAX_ROWS // 2)))
         self._ops: list[tuple[int, int, int]] = [(ACCEPT, 0, 0), (RETURN, 0, 0), (AGAIN, 0, 0)]
+        self._known_ops: dict[tuple[int, int, int], int] = {}
         # The machine begins by reading this byte: the closure behind it is the closure in front of rule 0.
         self._state(LEX, self._lexemes.start(Text(BOOT_BYTE)), self._state(CALL, 0, ACCEPT_STATE))
         self._targets: list[int] = []
@@ -122,8 +123,13 @@ class _Lowering:
     # -- states and rules -----------------------------------------------------------------------------------------
 
     def _state(self, kind: int, a: int, b: int) -> int:
+        known = self._known_ops.get((kind, a, b))
+        if known is not None:
+            return known
         self._states.charge()
         self._ops.append((kind, a, b))
+        if kind != LEX or a:
+            self._known_ops[kind, a, b] = len(self._ops) - 1
         return len(self._ops) - 1
 
     def _split(self, targets: list[int]) -> int:

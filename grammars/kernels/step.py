@@ -105,6 +105,8 @@ from grammars.program import (
 )
 
 _NO_COMPONENT = -1
+_COMPARED = 8  # items at the same place that an item is compared with
+_OUTWARDS = 16  # contexts that are compared one within the other
 
 
 @part
@@ -267,7 +269,7 @@ def _close(program: Words, store: Words, length: int) -> int:
     if code != 0:
         return _abandon(store, code)
     _forget_points(store)
-    distinct = _drop_dominated(program, store, sort_run(store, store[ITEM], store[ITEMS]))
+    distinct = _drop_dominated(program, store, store[ITEM], sort_run(store, store[ITEM], store[ITEMS]))
     if distinct == 0 and flags == 0:
         return DEAD
     return intern_config(store, store[ITEM], distinct, flags)
@@ -509,6 +511,7 @@ def _enter(program: Words, store: Words, component: int) -> int:
     if n < 0:
         return n
     at = store[ITEM] + store[ITEMS]
+    n = _drop_dominated(program, store, at, n)
     row = program[COMPONENTS] + 2 * component
     members = program[row + 2] - program[row]
     if program[row + 1] == program[row + 3]:
@@ -539,6 +542,9 @@ def _recursive_contexts(program: Words, store: Words, component: int, at: int, n
     slot = find_context(store, at, n, KEY - component, members, 0)
     if store[slot] != 0:
         return store[slot] - 1
+    key = _serving_key(program, store, component, at, n, members)
+    if key >= 0:
+        return key
     if store[CONTEXTS] + members + 1 > min(store[CONTEXT + 1], CTX_MASK):
         store[NEED] = CONTEXT
         return GROW
@@ -555,6 +561,148 @@ def _recursive_contexts(program: Words, store: Words, component: int, at: int, n
     # the contexts of loops made on the way may stand in the slot that was free before
     store[find_context(store, at, n, KEY - component, members, 0)] = key + 1
     return key
+
+
+@part
+def _serving_key(program: Words, store: Words, component: int, at: int, n: int, members: int) -> int:
+    """The key of contexts that serve the frames `F` at `at` as well as new ones would, or -1.
+
+    New contexts would be the least solution of Y = F | corners(Y), those of an earlier key are X = O | corners(X). If O
+    is contained in F and F in X, then Y contains X since O does, and X contains Y since X = F | corners(X). So it is
+    whenever a rule calls itself last: in `s: s "+" s | "x"` the tenth operand finds the contexts of the first. Of the
+    keys that `F` refers to, the latest is the one that may have all the others in it.
+    """
+    key = -1
+    for i in range(n):
+        ctx = store[at + i] & CTX_MASK
+        if ctx > key + members:
+            key = max(key, _key_of(store, component, ctx, members))
+    store[WORK] -= n
+    if (
+        key < 0
+        or not _covers_key(program, store, key, at, n, members)
+        or not _has_frames(program, store, key, at, n, members)
+    ):
+        return -1
+    return key
+
+
+@part
+def _key_of(store: Words, component: int, ctx: int, members: int) -> int:
+    """The key of the component's contexts among which `ctx` is, or -1: they stand behind it."""
+    for number in range(ctx - 1, max(0, ctx - members) - 1, -1):
+        loop = store[store[CONTEXT] + 5 * number + LOOP]
+        if loop == KEY - component:
+            return number
+        if loop != FRAMES:
+            return -1
+    return -1
+
+
+@part
+def _covers_key(program: Words, store: Words, key: int, at: int, n: int, members: int) -> bool:
+    """Whether every frame of the key is among those at `at`, or among those that one of them returns into."""
+    reached = np.empty(members, np.int64)
+    row = store[CONTEXT] + 5 * key
+    begin = store[HEAP] + store[row + OFFSET]
+    for o in range(begin, begin + store[row + LENGTH]):
+        found = _stands_in(store, at, at + n, store[o])
+        for i in range(n):
+            if found:
+                break
+            word = store[at + i]
+            ctx = word & CTX_MASK
+            store[WORK] -= 1
+            if (
+                word >> ROW_SHIFT == store[o] >> ROW_SHIFT
+                and _returns(program, word)
+                and key < ctx
+                and ctx <= key + members
+            ):
+                count = _returned_into(program, store, key, ctx - key - 1, members, reached)
+                found = _is_frame_of(store, reached, count, store[o] & FRAME_MASK)
+        if not found:
+            return False
+    return True
+
+
+@part
+def _has_frames(program: Words, store: Words, key: int, at: int, n: int, members: int) -> bool:
+    """Whether every frame at `at` is one of its member's context, or of those that this context returns into."""
+    reached = np.empty(members, np.int64)
+    count = 0
+    member = -1
+    for i in range(n):
+        word = store[at + i]
+        if word >> ROW_SHIFT != member:
+            member = word >> ROW_SHIFT
+            count = _returned_into(program, store, key, member, members, reached)
+        leads_on = _returns(program, word) and _is_among(reached, count, word & CTX_MASK)
+        if not leads_on and not _is_frame_of(store, reached, count, word & FRAME_MASK):
+            return False
+    return True
+
+
+@part
+def _returns(program: Words, frame: int) -> bool:
+    """Whether a frame only returns further."""
+    return program[program[OPS] + 3 * ((frame >> CTX_BITS) & NEXT_MASK)] == RETURN
+
+
+@part
+def _is_among(contexts: Words, count: int, ctx: int) -> bool:
+    for i in range(count):
+        if contexts[i] == ctx:
+            return True
+    return False
+
+
+@part
+def _is_frame_of(store: Words, contexts: Words, count: int, frame: int) -> bool:
+    for i in range(count):
+        store[WORK] -= 1
+        row = store[CONTEXT] + 5 * contexts[i]
+        begin = store[HEAP] + store[row + OFFSET]
+        if _stands_in(store, begin, begin + store[row + LENGTH], frame):
+            return True
+    return False
+
+
+@part
+def _returned_into(program: Words, store: Words, key: int, member: int, members: int, reached: Words) -> int:
+    """The context of a member and those of the component that a frame (RETURN, context) leads on to; their number."""
+    reached[0] = key + 1 + member
+    count = 1
+    done = 0
+    while done < count:
+        row = store[CONTEXT] + 5 * reached[done]
+        begin = store[HEAP] + store[row + OFFSET]
+        done += 1
+        for i in range(begin, begin + store[row + LENGTH]):
+            store[WORK] -= 1
+            ctx = store[i] & CTX_MASK
+            if (
+                key < ctx
+                and ctx <= key + members
+                and _returns(program, store[i])
+                and not _is_among(reached, count, ctx)
+            ):
+                reached[count] = ctx
+                count += 1
+    return count
+
+
+@part
+def _stands_in(store: Words, low: int, end: int, word: int) -> bool:
+    """Whether a sorted run holds a word."""
+    high = end
+    while low < high:
+        middle = (low + high) >> 1
+        if store[middle] < word:
+            low = middle + 1
+        else:
+            high = middle
+    return low < end and store[low] == word
 
 
 @part
@@ -597,36 +745,70 @@ def _fill_member(program: Words, store: Words, component: int, key: int, member:
 
 
 @part
-def _drop_dominated(program: Words, store: Words, length: int) -> int:
-    """Drop items that differ from a neighbour in the count alone when the neighbour allows all that they allow.
+def _drop_dominated(program: Words, store: Words, at: int, length: int) -> int:
+    """Drop items, or frames, when one that differs in its counts alone allows all that they allow.
 
     Copy k may be followed by max(0, low - k - 1) to high - k - 1 more copies. Of two counts that reached `low` the
-    smaller allows more; without an upper bound the larger one does.
+    smaller allows more; without an upper bound the larger one does. What stands further out is compared in the same
+    way: after `aaa` in `(a{0,9}b?){0,9}` the first copy with three letters and the second with one are left.
     """
-    at = store[ITEM]
     kept = 0
+    group = 0  # where the items at the same place begin
     for i in range(length):
         item = store[at + i]
+        if kept > 0 and (store[at + kept - 1] >> CTX_BITS) != (item >> CTX_BITS):
+            group = kept
+        begin = max(group, kept - _COMPARED)
         drop = False
-        if kept > 0 and (store[at + kept - 1] >> CTX_BITS) == (item >> CTX_BITS):
-            drop = _dominates(program, store, store[at + kept - 1] & CTX_MASK, item & CTX_MASK)
-            if not drop and _dominates(program, store, item & CTX_MASK, store[at + kept - 1] & CTX_MASK):
-                kept -= 1
-        if not drop:
-            store[at + kept] = item
-            kept += 1
+        for j in range(begin, kept):
+            if _dominates(program, store, store[at + j] & CTX_MASK, item & CTX_MASK):
+                drop = True
+                break
+        if drop:
+            continue
+        free = begin
+        for j in range(begin, kept):
+            if not _dominates(program, store, item & CTX_MASK, store[at + j] & CTX_MASK):
+                store[at + free] = store[at + j]
+                free += 1
+        store[at + free] = item
+        kept = free + 1
     return kept
 
 
 @part
 def _dominates(program: Words, store: Words, a: int, b: int) -> bool:
-    x = store[CONTEXT] + 5 * a
-    y = store[CONTEXT] + 5 * b
-    loop = store[x + LOOP]
-    if loop < 0 or loop != store[y + LOOP] or store[x + OUTER] != store[y + OUTER]:
-        return False
-    i = store[x + COUNT]
-    j = store[y + COUNT]
+    """Whether context `a` allows all that `b` allows, as far as the counts on the way out tell."""
+    for _ in range(_OUTWARDS):
+        if a == b:
+            return True
+        x = store[CONTEXT] + 5 * a
+        y = store[CONTEXT] + 5 * b
+        loop = store[x + LOOP]
+        if loop != store[y + LOOP]:
+            return False
+        if loop >= 0:
+            if not _allows_more(program, loop, store[x + COUNT], store[y + COUNT]):
+                return False
+            a = store[x + OUTER]
+            b = store[y + OUTER]
+        else:
+            if loop != FRAMES or store[x + LENGTH] != 1 or store[y + LENGTH] != 1:
+                return False
+            f = store[store[HEAP] + store[x + OFFSET]]
+            g = store[store[HEAP] + store[y + OFFSET]]
+            if f >> CTX_BITS != g >> CTX_BITS:
+                return False
+            a = f & CTX_MASK
+            b = g & CTX_MASK
+    return False
+
+
+@part
+def _allows_more(program: Words, loop: int, i: int, j: int) -> bool:
+    """Whether copy i of a repetition may be followed by all that copy j may be followed by."""
+    if i == j:
+        return True
     if i >= FREE_COUNT or j >= FREE_COUNT:
         return i == FREE_COUNT and j < LOCKED_COUNT
     rule = program[RULES] + RULE_WIDTH * loop

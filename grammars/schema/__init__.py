@@ -14,16 +14,19 @@ forms (`shapes`), not special cases. What cannot be enforced exactly is refused,
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from grammars.grammar import Grammar
 from grammars.limits import Limits
 from grammars.schema.assembly import Assembly
 from grammars.schema.documents import Documents
+from grammars.schema.identity import Identities
 from grammars.schema.keywords import Keywords
 from grammars.schema.notes import Enforcement
 from grammars.schema.options import DRAFTS, SchemaOptions
 from grammars.schema.reading import read_schema
+from grammars.schema.terms import digest
 
 __all__ = ["Enforcement", "SchemaOptions", "json_schema"]
 
@@ -45,5 +48,17 @@ def json_schema(schema: Any, options: SchemaOptions = _DEFAULT_OPTIONS, limits: 
     draft = None if options.draft is None else DRAFTS[options.draft]
     documents = Documents(value, draft, options.registry, limits)
     keywords = Keywords(documents, options, limits)
-    start, rules = Assembly(keywords, options, limits).grammar(keywords.term(documents.root))
-    return Grammar.of_rules(start, rules, keywords.notes.values())
+    assembly = Assembly(keywords, options, limits, _family(value, options))
+    start, rules = assembly.grammar(keywords.term(documents.root))
+    make = Grammar.of_rules if assembly.has_marks else Grammar
+    return make(start, rules, keywords.notes.values())
+
+
+def _family(value: Any, options: SchemaOptions) -> str:
+    """What makes the names of rules unique to a schema and its options, so that grammars can be combined."""
+    identities = Identities()
+    parts = [identities.content(value)]
+    for uri, schema in options.registry.items():
+        parts += [uri.encode("utf-8", "surrogatepass"), identities.content(schema)]
+    parts.append(repr(replace(options, registry={})).encode("utf-8", "surrogatepass"))
+    return digest(*parts)[:6].hex()

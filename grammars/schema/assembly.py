@@ -14,6 +14,7 @@ from grammars.schema.keywords import Keywords
 from grammars.schema.members import MemberRules
 from grammars.schema.number_grammar import number_grammar
 from grammars.schema.options import SchemaOptions
+from grammars.schema.registers.marks import is_mark_rule
 from grammars.schema.richness import Count, Richness
 from grammars.schema.shapes import ANY_VALUE, Algebra, Shape, Task, union
 from grammars.schema.spelling import Spelling
@@ -25,10 +26,11 @@ from grammars.trampoline import run
 
 
 class Assembly:
-    """The rules of one schema."""
+    """The rules of one schema; `family` begins their names."""
 
-    def __init__(self, keywords: Keywords, options: SchemaOptions, limits: Limits):
+    def __init__(self, keywords: Keywords, options: SchemaOptions, limits: Limits, family: str):
         self.rules: dict[str, Node] = {}
+        self._family = family
         self.budget = Budget("compile_work", limits.compile_work)
         self.options = options
         self.strings = Strings(_spelling(options.escapes), self.budget)
@@ -55,6 +57,11 @@ class Assembly:
             self.rules[name] = self._body(name, run(self.shape(waiting)))
         return start, self.rules
 
+    @property
+    def has_marks(self) -> bool:
+        """Whether rules leave marks for registers; these have the same names in all grammars."""
+        return any(is_mark_rule(name) for name in self.rules)
+
     def value(self, term: Term) -> Node:
         """A value of the term: a call of its rule."""
         if term == FALSE:
@@ -62,7 +69,7 @@ class Assembly:
         name = self._named.get(term)
         if name is None:
             self.budget.charge()
-            name = self._named[term] = "value" if term == TRUE else f"value {term.key.hex()}"
+            name = self._named[term] = f"{self._family}:value" if term == TRUE else f"{self._family}:{term.key.hex()}"
             self._waiting.append((name, term))
         return Call(name)
 
@@ -161,7 +168,7 @@ class Assembly:
         quoted = self.quoted(term)
         if quoted == NOTHING or isinstance(quoted, Lexeme):
             return quoted
-        return self._shared(f"string {term.key.hex()}", quoted)
+        return self._shared(f"{self._family}:string {term.key.hex()}", quoted)
 
     def quoted(self, term: Term) -> Node:
         """The strings of a set between quotes."""

@@ -32,6 +32,10 @@ class Identities:
             parts.extend(str(id(resource)).encode() for resource in place.scope)
         return digest(b"schema", *parts)
 
+    def content(self, value: Any) -> bytes:
+        """The digest of a JSON value without annotations, wherever it stands."""
+        return self._content(value)[0]
+
     def _content(self, schema: Any) -> tuple[bytes, bool]:
         if not _is_container(schema):
             return _scalar(schema), False

@@ -75,5 +75,5 @@ CASES = (
     Case("lark: lazy terminal", 3, "ok", "lark", r'start: A+' + "\n" + r'A: /"(\\.|[^"])*?"/', accepts=(b'"a""b"',)),
     Case("gbnf: counted", 3, "ok", "gbnf", 'root ::= ("a"{1000}){1000}', alive=(b"a" * 5000,), rejects=(b"a" * 1000,)),
     Case("gbnf: count over the limit", 3, _LIMIT, "gbnf", 'root ::= "a"{4294967296}', span=True),
-    Case("gbnf: counters nested 20 deep", 3, _LIMIT, "gbnf", "root ::= " + "(" * 20 + '"a" "b"?' + "){1,1000}" * 20, accepts=(b"abaab",)),
+    Case("gbnf: counters nested 20 deep", 3, "ok", "gbnf", "root ::= " + "(" * 20 + '"a" "b"?' + "){1,1000}" * 20, accepts=(b"abaab",)),
 )  # fmt: skip
