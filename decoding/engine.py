@@ -142,13 +142,24 @@ class Engine:
         >>> len(answers), len(answers.samples), answers[0].text in ("red", "green")
         (3, 8, True)
         """
-        constraint, parse = self._form(form)
         rng = np.random.default_rng(seed)
-        problem = Problem(self._prompted(prompt), constraint, potentials, max_tokens=max_tokens)
+        problem, parse = self._posed(prompt, potentials, max_tokens, form)
         drawn = sample(problem, sampler or Masking(), n=n, seed=rng)
         # a population is larger than what is wanted of it: answers are drawn from it by weight
         chosen = drawn if len(drawn) <= n else drawn.resample(n, rng)
         return Answers(tuple(_answers(chosen, parse)), drawn)
+
+    def problem(
+        self, prompt: str, *, max_tokens: int = 256, potentials: Sequence[Any] = (), **form: Any
+    ) -> Problem:
+        """What `generate` samples, for `samplers.sample` and `samplers.enumerate_texts`.
+
+        >>> from samplers import enumerate_texts
+        >>> solved = enumerate_texts(Engine.load().problem("Is water wet?\\nAnswer:", choice=[" yes", " no"]))
+        >>> round(sum(solved.probabilities().values()), 6)
+        1.0
+        """
+        return self._posed(prompt, potentials, max_tokens, form)[0]
 
     def compiled(self, kind: str, wanted: Any) -> grammars.TokenAutomaton:
         """A form over the model's tokens; kept, so that the next call finds its masks.
@@ -165,6 +176,12 @@ class Engine:
                 self._compiled.pop(next(iter(self._compiled)))
             automaton = self._compiled[key] = grammar.compile(self.vocabulary)
         return automaton
+
+    def _posed(
+        self, prompt: str, potentials: Sequence[Any], max_tokens: int, form: Mapping[str, Any]
+    ) -> tuple[Problem, Callable[[str], Any]]:
+        constraint, parse = self._form(form)
+        return Problem(self._prompted(prompt), constraint, potentials, max_tokens=max_tokens), parse
 
     def _form(self, form: Mapping[str, Any]) -> tuple[Any, Callable[[str], Any]]:
         if len(form) != 1:

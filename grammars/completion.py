@@ -50,7 +50,9 @@ def completed(network: Network, partitions: Sequence[tuple[int, ...]]) -> Progra
     prune(ops, targets, rules, productive)
     _let_empty_copies_count(rules, nullable)
     components, members, corners = _group(ops, targets, rules)
-    rules[:, SHORTEST] = shortest_copies(ops, targets, rules, shortest_lexemes(*network[3:]))
+    rules[:, SHORTEST] = 1
+    if (rules[:, LOW] != NOT_A_LOOP).any():
+        rules[:, SHORTEST] = shortest_copies(ops, targets, rules, shortest_lexemes(*network[3:]))
     byte_class, class_byte = byte_classes(network.edges, list(partitions))
     lexemes = (network.row_edge, network.row_accepts, network.edges, byte_class, class_byte)
     return Program(ops, targets, rules, components, members, corners, *lexemes)

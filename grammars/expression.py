@@ -39,13 +39,6 @@ SURROGATES = (0xD800, 0xDFFF)
 LAST_CODE_POINT = 0x10FFFF
 
 
-def _digest(tag: bytes, *parts: bytes) -> bytes:
-    pieces = [tag]
-    for part in parts:
-        pieces += (len(part).to_bytes(8, "little"), part)
-    return blake2b(b"".join(pieces), digest_size=16).digest()
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
     """Base of all expressions; equality and hash go by `key`."""
@@ -63,7 +56,9 @@ class Node:
         return ()
 
     def _seal(self, tag: bytes, *parts: bytes) -> None:
-        object.__setattr__(self, "key", _digest(tag, *parts))
+        """Set the key: a digest of parts of which at most one has a length that the kind of node does not tell."""
+        key = blake2b(b"".join((tag, b":", *parts)), digest_size=16).digest()
+        object.__setattr__(self, "key", key)
 
 
 Rules = Mapping[str, Node]
@@ -98,7 +93,7 @@ class Sequence(Node):
     parts: tuple[Node, ...]
 
     def __post_init__(self) -> None:
-        self._seal(b"sequence", *(part.key for part in self.parts))
+        self._seal(b"sequence", *[part.key for part in self.parts])
 
     def children(self) -> tuple[Node, ...]:
         return self.parts
@@ -109,7 +104,7 @@ class Choice(Node):
     options: tuple[Node, ...]
 
     def __post_init__(self) -> None:
-        self._seal(b"choice", *(option.key for option in self.options))
+        self._seal(b"choice", *[option.key for option in self.options])
 
     def children(self) -> tuple[Node, ...]:
         return self.options
@@ -266,27 +261,28 @@ def sequence(parts: Iterable[Node]) -> Node:
     b'ab'
     """
     flat: list[Node] = []
-    pending: list[bytes] = []
-
-    def flush() -> None:
-        if pending:
-            flat.append(Text(b"".join(pending)))
-            pending.clear()
-
+    literals: list[Text] = []  # those at the end that are not joined yet
     for part in parts:
         for piece in part.parts if isinstance(part, Sequence) else (part,):
-            if piece is NOTHING or piece == NOTHING:
-                return NOTHING
             if isinstance(piece, Text):
                 if piece.data:
-                    pending.append(piece.data)
-            else:
-                flush()
-                flat.append(piece)
-    flush()
+                    literals.append(piece)
+                continue
+            if isinstance(piece, Choice) and not piece.options:
+                return NOTHING
+            if literals:
+                flat.append(_joined(literals))
+                literals = []
+            flat.append(piece)
+    if literals:
+        flat.append(_joined(literals))
     if not flat:
         return EPSILON
     return flat[0] if len(flat) == 1 else Sequence(tuple(flat))
+
+
+def _joined(literals: list[Text]) -> Text:
+    return literals[0] if len(literals) == 1 else Text(b"".join(literal.data for literal in literals))
 
 
 def choice(options: Iterable[Node]) -> Node:

@@ -23,8 +23,6 @@ def shortest_copies(ops: Array, targets: Array, rules: Array, lexemes: Array) ->
 
     `lexemes` are the lengths that `shortest_lexemes` finds; lexemes beyond them have one byte or more.
     """
-    if (rules[:, LOW] == NOT_A_LOOP).all():
-        return np.ones(len(rules), np.int64)
     reading, calling = np.flatnonzero(ops[:, 0] == LEX), np.flatnonzero(ops[:, 0] == CALL)
     split = np.flatnonzero((ops[:, 0] == SPLIT) & (ops[:, 2] > ops[:, 1]))
     flat, begins = _runs(ops[split, 1], ops[split, 2])

@@ -123,6 +123,7 @@ class _Lowering:
     # -- states and rules -----------------------------------------------------------------------------------------
 
     def _state(self, kind: int, a: int, b: int) -> int:
+        """A state, the one that there is if the rule has an equal one: `s: s s s | s s` ends twice in the same way."""
         known = self._known_ops.get((kind, a, b))
         if known is not None:
             return known
@@ -147,6 +148,7 @@ class _Lowering:
         return number
 
     def _lower_rule(self, body: _Body) -> int:
+        self._known_ops = {}  # rules share no states
         end = _RETURN_STATE if body.low == NOT_A_LOOP else _AGAIN_STATE
         if not is_assertion_free(body.node):
             return self._boolean(body.node, end, body.rules)

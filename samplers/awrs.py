@@ -33,15 +33,15 @@ Girshick, Mosteller and Savage (1946) for that stopping rule.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from samplers.errors import require
-from samplers.log_space import log_of, log_sum
+from samplers.log_space import log_of, log_sums
 from samplers.particles import Frontier, Particles, Proposal, collected, started
 from samplers.problem import Problem
 from samplers.protocols import Floats, Info
@@ -98,18 +98,15 @@ class AdaptiveRejection:
         return collected(problem, state)
 
     def propose(self, front: Frontier, tape: Tape) -> Proposal:
-        urns = tape.urns(front.log_probs, front.rows)
-        heads = [Order(row) for row in front.log_probs] if self.variant == "wildcard" else []
         checks = [checked(front, row) for row in range(len(front.contexts))]
-        rows: list[int] = front.rows.tolist()
-        drawn: list[Drawn] = []
-        for urn, row in zip(urns, rows, strict=True):
-            if self.variant == "wildcard":
-                drawn.append(wildcard(urn, heads[row], checks[row], tape, self.head, self.rejects))
-            elif self.variant == "recursive":
-                drawn.append(recursive(urn, front.log_probs[row], checks[row], self.rejects))
-            else:
-                drawn.append(geometric(urn, checks[row], tape, self.accepts, self.rejects or _MANY_REJECTS))
+        if self.variant == "wildcard":
+            return wildcard(front.log_probs, front.rows, checks, tape, self.head, self.rejects)
+        urns, rows = tape.urns(front.log_probs, front.rows), list[int](front.rows.tolist())
+        if self.variant == "recursive":
+            drawn = [recursive(u, front.log_probs[r], checks[r], self.rejects) for u, r in zip(urns, rows, strict=True)]
+        else:
+            most = self.rejects or _MANY_REJECTS
+            drawn = [geometric(u, checks[r], tape, self.accepts, most) for u, r in zip(urns, rows, strict=True)]
         return Proposal(np.array([t for t, _ in drawn], np.int64), np.array([w for _, w in drawn], np.float64))
 
 
@@ -211,33 +208,55 @@ class Order:
             self._sorted = np.argsort(-self.log_probs, kind="stable")
 
 
-def wildcard(urn: Urn, order: Order, check: Check, tape: Tape, head: int = 2, rejects: int | None = None) -> Drawn:
-    """The head-and-wildcard estimator: the likeliest tokens for certain, one token for all the others.
+class Head(NamedTuple):
+    """What the questions about the likeliest tokens of a row have found."""
+
+    allowed: list[int]
+    rest: Floats
+    """The row without all the tokens that were asked about."""
+
+
+def head_of(log_probs: Floats, check: Check, size: int, rejects: int | None) -> Head:
+    """Ask about the likeliest tokens, `size` at a time, until some are allowed.
+
+    >>> head = head_of(np.log([0.5, 0.3, 0.2]), lambda token: token == 1, 1, None)
+    >>> head.allowed, np.exp(head.rest).round(3).tolist()
+    ([1], [0.0, 0.0, 0.2])
+    """
+    order, rest, asked, allowed = Order(log_probs), log_probs.copy(), 0, list[int]()
+    while len(tokens := order.block(asked, size)) and not allowed:
+        if asked and rejects is not None and asked >= rejects:
+            break
+        rest[tokens] = -math.inf
+        asked += len(tokens)
+        allowed = [token for token in tokens.tolist() if check(token)]
+    return Head(allowed, rest)
+
+
+def wildcard(
+    log_probs: Floats, rows: Ints, checks: Sequence[Check], tape: Tape, head: int = 2, rejects: int | None = None
+) -> Proposal:
+    """The head-and-wildcard estimator, for each entry of `rows`: the likeliest tokens for certain, one token for all
+    the others. The head is the same for all that share a row.
 
     >>> from samplers.tape import seeded
-    >>> tape, row = seeded(1), np.log([0.5, 0.3, 0.2])
-    >>> urn = tape.urns(row[None], np.array([0]))[0]
-    >>> token, log_weight = wildcard(urn, Order(row), lambda token: token != 1, tape, head=1)
-    >>> token in (0, 2), round(math.exp(log_weight), 6) in (0.5, 1.0)
+    >>> row = np.log([[0.5, 0.3, 0.2]])
+    >>> drawn = wildcard(row, np.array([0]), [lambda token: token != 1], seeded(1), head=1)
+    >>> int(drawn.tokens[0]) in (0, 2), round(math.exp(drawn.log_weights[0]), 6) in (0.5, 1.0)
     (True, True)
     """
-    begin, log_probs = 0, order.log_probs
-    while len(tokens := order.block(begin, head).tolist()):
-        for token in tokens:
-            urn.take(token)
-        allowed = [token for token in tokens if check(token)]
-        begin += len(tokens)
-        if allowed or (rejects is not None and begin >= rejects):
-            return _headed(urn, allowed, log_probs, check, tape)
-    return NOTHING
-
-
-def _headed(urn: Urn, allowed: list[int], log_probs: Floats, check: Check, tape: Tape) -> Drawn:
-    """One of the allowed tokens of the head, or a token from the rest."""
-    other = urn.draw()
-    choices, logs = list(allowed), [float(log_probs[token]) for token in allowed]
-    if other >= 0 and check(other):
-        choices.append(other)
-        logs.append(urn.log_left())
-    chosen = int(tape.choose(np.array([logs]))[0]) if choices else -1
-    return (choices[chosen], log_sum(logs)) if chosen >= 0 else NOTHING
+    heads = [head_of(row, check, head, rejects) for row, check in zip(log_probs, checks, strict=True)]
+    rest = np.stack([h.rest for h in heads])
+    everything = np.full((len(rest), -(-rest.shape[1] // 32)), 0xFFFFFFFF, np.uint32)
+    others, log_rest = tape.tokens(rest, everything, rows)
+    width = 1 + max(len(h.allowed) for h in heads)
+    tokens, logs = np.full((len(rows), width), -1), np.full((len(rows), width), -math.inf)
+    cases: list[tuple[int, int]] = list(zip(rows.tolist(), others.tolist(), strict=True))
+    for i, (row, other) in enumerate(cases):
+        count = len(heads[row].allowed)
+        tokens[i, :count] = heads[row].allowed
+        logs[i, :count] = log_probs[row, heads[row].allowed]
+        if other >= 0 and checks[row](other):
+            tokens[i, count], logs[i, count] = other, log_rest[row]
+    chosen = tape.choose(logs)
+    return Proposal(np.where(chosen >= 0, tokens[np.arange(len(rows)), chosen], -1), log_sums(logs))

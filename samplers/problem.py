@@ -59,6 +59,7 @@ class Problem:
         _require_count(max_tokens)
         self.max_tokens = max_tokens
         self._ends = np.array(self.vocabulary.eos, np.int64)
+        self._ends_text = np.append(self.vocabulary.kind == 2, False)  # the last entry is that of -1, no token
 
     # -- the constraint -------------------------------------------------------------------------------------------
 
@@ -71,7 +72,7 @@ class Problem:
 
     def is_end(self, tokens: Ints) -> NDArray[np.bool_]:
         """Which of some tokens end the text."""
-        return np.isin(tokens, self._ends)
+        return self._ends_text[tokens]
 
     def advanced(self, states: Ints, tokens: Ints) -> Ints:
         """The states after one token each; -1 where a token is not allowed."""

@@ -140,10 +140,12 @@ class RandomUrn:
         self._taken_mass = 0.0
 
     def log_left(self) -> float:
+        self._clear_away()
         left = self._bag.total - self._taken_mass
         return self._bag.top + math.log(left) if left > 0.0 else -math.inf
 
     def draw(self) -> int:
+        self._clear_away()
         while self._bag.total > 0.0:
             point = self._generator.random() * self._bag.total
             token = int(np.searchsorted(self._bag.sums, point, side="right"))
@@ -152,10 +154,12 @@ class RandomUrn:
         return -1
 
     def take(self, token: int) -> None:
-        if token in self._taken:
-            return
-        self._taken.add(token)
-        self._taken_mass += float(self._bag.weights[token])
+        if token not in self._taken:
+            self._taken.add(token)
+            self._taken_mass += float(self._bag.weights[token])
+
+    def _clear_away(self) -> None:
+        """Forget what was taken out, once it is half of everything."""
         if 2.0 * self._taken_mass >= self._bag.total > 0.0:
             self._bag = self._bag.without(self._taken)
             self._taken, self._taken_mass = set(), 0.0

@@ -138,9 +138,9 @@ class Llama:
 def rotated(heads: Floats, turn: tuple[Floats, Floats]) -> Floats:
     """Each pair (i, i + half) of every head turned by the angle of its position."""
     cosine, sine = turn
-    left, right = np.split(heads, 2, axis=2)
-    turned: list[Floats] = [left * cosine - right * sine, right * cosine + left * sine]
-    return np.concatenate(turned, axis=2)
+    half = heads.shape[2] // 2
+    left, right = heads[:, :, :half], heads[:, :, half:]
+    return np.concatenate([left * cosine - right * sine, right * cosine + left * sine], axis=2)
 
 
 def silu(x: Floats) -> Floats:

@@ -48,7 +48,7 @@ def json_schema(schema: Any, options: SchemaOptions = _DEFAULT_OPTIONS, limits: 
     draft = None if options.draft is None else DRAFTS[options.draft]
     documents = Documents(value, draft, options.registry, limits)
     keywords = Keywords(documents, options, limits)
-    assembly = Assembly(keywords, options, limits, _family(value, options))
+    assembly = Assembly(keywords, options, limits, _family(schema if isinstance(schema, str) else value, options))
     start, rules = assembly.grammar(keywords.term(documents.root))
     make = Grammar.of_rules if assembly.has_marks else Grammar
     return make(start, rules, keywords.notes.values())

@@ -5,11 +5,12 @@ Annotations do not count. A digest is computed from those of the parts, once for
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 from grammars.schema.documents import Place
-from grammars.schema.json_types import is_array, is_object
+from grammars.schema.json_types import is_object
 from grammars.schema.terms import digest
 
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef", "$id", "id", "$schema"})
@@ -37,41 +38,44 @@ class Identities:
         return self._content(value)[0]
 
     def _content(self, schema: Any) -> tuple[bytes, bool]:
-        if not _is_container(schema):
+        if not isinstance(schema, dict | list):
             return _scalar(schema), False
-        stack: list[Any] = [schema]
+        known, stack = self._known, list[Any]([schema])
         while stack:
             top = stack[-1]
-            items: list[Any] = list(top.values()) if is_object(top) else list(top)
-            waiting = [item for item in items if _is_container(item) and id(item) not in self._known]
+            items: Iterable[Any] = top.values() if is_object(top) else top
+            waiting = [item for item in items if isinstance(item, dict | list) and id(item) not in known]
             if waiting:
                 stack.extend(waiting)
                 continue
             stack.pop()
-            if id(top) not in self._known:
-                self._known[id(top)] = self._combined(top)
+            if id(top) not in known:
+                known[id(top)] = self._object(top) if is_object(top) else self._array(top)
                 self._kept.append(top)
-        return self._known[id(schema)]
+        return known[id(schema)]
 
-    def _combined(self, value: Any) -> tuple[bytes, bool]:
+    def _object(self, value: dict[str, Any]) -> tuple[bytes, bool]:
         parts: list[bytes] = []
-        refers = False
-        items: Any = value.items() if is_object(value) else enumerate(value)
-        pairs: list[tuple[Any, Any]] = list(items)
-        for key, item in pairs:
-            if key in _ANNOTATIONS and isinstance(item, str):
+        refers = not _REFERENCES.isdisjoint(value)
+        for key, item in value.items():
+            if isinstance(item, dict | list):
+                content, inner = self._known[id(item)]
+                refers = refers or inner
+            elif key in _ANNOTATIONS and isinstance(item, str):
                 continue
-            content, inner = self._known[id(item)] if _is_container(item) else (_scalar(item), False)
-            refers = refers or inner or key in _REFERENCES
-            parts.extend((str(key).encode("utf-8", "surrogatepass"), content))
-        return digest(b"object" if is_object(value) else b"array", *parts), refers
+            else:
+                content = _scalar(item)
+            parts += (key.encode("utf-8", "surrogatepass"), content)
+        return digest(b"object", *parts), refers
 
-
-def _is_container(value: Any) -> bool:
-    return bool(is_object(value) or is_array(value))
+    def _array(self, value: list[Any]) -> tuple[bytes, bool]:
+        found = [
+            self._known[id(item)] if isinstance(item, dict | list) else (_scalar(item), False) for item in value
+        ]
+        return digest(b"array", *[content for content, _ in found]), any(inner for _, inner in found)
 
 
 def _scalar(value: Any) -> bytes:
-    if isinstance(value, Decimal):
-        return b"n" + str(value).encode()
-    return b"s" + value.encode("utf-8", "surrogatepass") if isinstance(value, str) else repr(value).encode()
+    if isinstance(value, str):
+        return b"s" + value.encode("utf-8", "surrogatepass")
+    return b"n" + str(value).encode() if isinstance(value, Decimal) else repr(value).encode()

@@ -87,15 +87,19 @@ class Richness:
     # -- arrays and objects ---------------------------------------------------------------------------------------
 
     def _of_arrays(self, arrays: ArraySet) -> Task:
-        if arrays.contains or arrays.unique or arrays.repeated:
+        if arrays.repeated or any(part.high is not None for part in arrays.contains):
             return Count(0)
-        counts: list[int] = []
-        for index in range(min(len(arrays.prefix), arrays.low)):
-            counts.append((yield self.of(arrays.prefix[index])).least)
-        rest: Count = yield self.of(arrays.rest)
+        asked = [part.term for part in arrays.contains]  # it is enough to count arrays all of whose items are found
+        prefix: list[Count] = []
+        for term in arrays.prefix[: arrays.low]:
+            prefix.append((yield self.of(conj([term, *asked]))))
+        rest: Count = yield self.of(conj([arrays.rest, *asked]))
+        if arrays.unique and not all(count.endless for count in (*prefix, rest)):
+            return Count(0)
+        counts = [count.least for count in prefix]
         if arrays.high is None and rest.least:
             return ENDLESS if all(counts) else Count(0)
-        if arrays.low > len(arrays.prefix):
+        if arrays.low > len(arrays.prefix) or (arrays.high is not None and arrays.high > len(arrays.prefix)):
             counts.append(rest.least)
         return _count(prod(counts), False)
 

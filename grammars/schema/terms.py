@@ -38,11 +38,8 @@ class Term:
 
 def digest(*parts: bytes) -> bytes:
     """A 128-bit digest of a list of byte strings."""
-    hasher = blake2b(digest_size=16)
-    for part in parts:
-        hasher.update(len(part).to_bytes(8, "little"))
-        hasher.update(part)
-    return hasher.digest()
+    framed = [b"%d:%b" % (len(part), part) for part in parts]
+    return blake2b(b"".join(framed), digest_size=16).digest()
 
 
 def _combination(op: str, parts: tuple[Term, ...]) -> Term:

@@ -98,13 +98,17 @@ class Product(Joinable):
         numbers, token_array = np.asarray(states, np.int64), np.asarray(tokens, np.int64)
         out = np.full(len(numbers), DEAD, np.int64)
         alive = np.flatnonzero(numbers != DEAD)
-        after = np.array([self._states[s] for s in numbers[alive].tolist()], np.int64).reshape(len(alive), len(self.parts))
+        after = self._values(numbers[alive].tolist())
         for column, part in enumerate(self.parts):
             kept = np.flatnonzero((after != DEAD).all(axis=1))
             after[kept, column] = part.advance_many(after[kept, column], token_array[alive[kept]])
         for row in np.flatnonzero((after != DEAD).all(axis=1)).tolist():
             out[alive[row]] = self._number(tuple(after[row].tolist()))
         return out
+
+    def _values(self, numbers: list[int]) -> Ints:
+        """What some states stand for, a column for each part."""
+        return np.array([self._states[number] for number in numbers], np.int64).reshape(len(numbers), len(self.parts))
 
     def _number(self, values: tuple[int, ...]) -> int:
         known = len(self._states)
@@ -131,7 +135,7 @@ class Product(Joinable):
         """The intersections of the parts' masks."""
         numbers = np.asarray(states, np.int64)
         dead = numbers == DEAD
-        values = np.array([self._states[max(s, 0)] for s in numbers.tolist()], np.int64).reshape(len(numbers), len(self.parts))
+        values = self._values(np.maximum(numbers, 0).tolist())
         out[: len(numbers)] = np.where(dead, np.uint32(0), np.uint32(0xFFFFFFFF))[:, None]
         row = np.zeros((len(numbers), out.shape[1]), np.uint32)
         for column, part in enumerate(self.parts):

@@ -20,7 +20,7 @@ from samplers.models import NGram, Tabulated
 from samplers.protocols import Sampler
 from tests.samplers.worlds import random_world
 
-RUNS, ROWS = 80, 8
+RUNS, ROWS = 60, 8
 FLOOR = 1e-9
 
 BOARD: dict[str, Callable[[], Sampler]] = {
@@ -67,10 +67,10 @@ def worlds(count: int) -> Iterator[tuple[str, Problem]]:
 
 
 def n_gram_problem() -> Problem:
-    """A language without end, cut at 12 tokens."""
+    """A language without end, cut at 7 tokens."""
     vocabulary = Vocabulary([b"a", b"b", b"ab", b"<end>"], eos=[3])
     model = NGram(vocabulary, [[0, 1, 0, 0], [2, 2, 1], [0, 0, 0, 1, 1]], order=3, strength=0.5)
-    return Problem(Evaluator(model), regex("(a|bb|ab)*b"), max_tokens=12)
+    return Problem(Evaluator(model), regex("(a|bb|ab)*b"), max_tokens=7)
 
 
 def tail_problem() -> Problem:

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from samplers.awrs import Drawn, Order, geometric, recursive, wildcard
+from samplers.awrs import Drawn, geometric, recursive, wildcard
 from samplers.laws import ScriptedTape, paths, rational_exp
 from samplers.log_space import log_of
 
@@ -20,6 +20,11 @@ def urn(tape: ScriptedTape, row: np.ndarray):
     return tape.urns(row[None], np.array([0]))[0]
 
 
+def headed(tape: ScriptedTape, row: np.ndarray, check: Callable[[int], bool], *options: int) -> Drawn:
+    proposal = wildcard(row[None], np.array([0]), [check], tape, *options)
+    return int(proposal.tokens[0]), float(proposal.log_weights[0])
+
+
 ESTIMATORS: dict[str, tuple[Estimator, int, int]] = {  # the estimator, tokens at most, distributions
     "recursive": (lambda tape, row, check: recursive(urn(tape, row), row, check), 5, 400),
     "recursive, 1 refusal": (lambda tape, row, check: recursive(urn(tape, row), row, check, 1), 5, 300),
@@ -28,10 +33,10 @@ ESTIMATORS: dict[str, tuple[Estimator, int, int]] = {  # the estimator, tokens a
     "geometric, 2 of 3": (lambda tape, row, check: geometric(urn(tape, row), check, tape, 2, 3), 3, 400),
     "geometric, 3 of 2": (lambda tape, row, check: geometric(urn(tape, row), check, tape, 3, 2), 3, 300),
     "geometric, 2 of 1": (lambda tape, row, check: geometric(urn(tape, row), check, tape, 2, 1), 4, 200),
-    "wildcard, 1": (lambda tape, row, check: wildcard(urn(tape, row), Order(row), check, tape, 1), 6, 400),
-    "wildcard, 2": (lambda tape, row, check: wildcard(urn(tape, row), Order(row), check, tape, 2), 6, 400),
-    "wildcard, 3": (lambda tape, row, check: wildcard(urn(tape, row), Order(row), check, tape, 3), 6, 200),
-    "wildcard, bounded": (lambda tape, row, check: wildcard(urn(tape, row), Order(row), check, tape, 1, 2), 6, 300),
+    "wildcard, 1": (lambda tape, row, check: headed(tape, row, check, 1), 6, 400),
+    "wildcard, 2": (lambda tape, row, check: headed(tape, row, check, 2), 6, 400),
+    "wildcard, 3": (lambda tape, row, check: headed(tape, row, check, 3), 6, 200),
+    "wildcard, bounded": (lambda tape, row, check: headed(tape, row, check, 1, 2), 6, 300),
 }
 
 

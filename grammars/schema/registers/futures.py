@@ -16,10 +16,11 @@ from heapq import heappop, heappush
 from itertools import count
 
 from grammars.limits import Budget
-from grammars.schema.registers.threads import IN_STRING, Thread, Threads
+from grammars.schema.registers.threads import OUTSIDE, Thread, Threads
 
 _KEPT = 1 << 16
-_CLOSING, _OPENING, _WHITESPACE = frozenset(b'"]},:'), frozenset(b"tfn[{"), frozenset(b" \t\n\r")
+_QUOTE = 0x22
+_COSTS = {**dict.fromkeys(b'"]},:', 1), **dict.fromkeys(b"tfn[{", 2), **dict.fromkeys(b" \t\n\r", 50)}
 
 
 class Futures:
@@ -82,15 +83,11 @@ def _preferences(possible: list[int], thread: Thread) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     rank = 3
     for byte in possible:
-        if byte in _CLOSING:
-            found.append((1, byte))
-        elif thread.place != IN_STRING and byte in _WHITESPACE:
-            found.append((50, byte))
-        elif thread.place != IN_STRING and byte in _OPENING:
-            found.append((2, byte))
-        else:
-            found.append((rank, byte))
+        cost = _COSTS.get(byte) if thread.place == OUTSIDE else 1 if byte == _QUOTE else None
+        if cost is None:
+            cost = rank
             rank += 1
+        found.append((cost, byte))
     return sorted(found)
 
 
