@@ -15,6 +15,7 @@ import typer
 
 from decoding.commands.check import check
 from decoding.commands.doctor import doctor
+from decoding.commands.generate import generate
 from decoding.commands.mask import mask
 from decoding.commands.warm import warm
 from decoding.terminal import console
@@ -23,11 +24,11 @@ from grammars.provenance import VERSION
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     help="Exact constrained decoding: which tokens keep a text inside a formal language.",
 )
-for command in (check, mask, doctor, warm):
+for command in (generate, check, mask, doctor, warm):
     app.command()(command)
 
 

@@ -149,9 +149,7 @@ class Engine:
         chosen = drawn if len(drawn) <= n else drawn.resample(n, rng)
         return Answers(tuple(_answers(chosen, parse)), drawn)
 
-    def problem(
-        self, prompt: str, *, max_tokens: int = 256, potentials: Sequence[Any] = (), **form: Any
-    ) -> Problem:
+    def problem(self, prompt: str, *, max_tokens: int = 256, potentials: Sequence[Any] = (), **form: Any) -> Problem:
         """What `generate` samples, for `samplers.sample` and `samplers.enumerate_texts`.
 
         >>> from samplers import enumerate_texts

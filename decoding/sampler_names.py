@@ -16,13 +16,13 @@ import samplers
 from samplers.errors import InvalidOption
 from samplers.protocols import Sampler
 
-_WORDS: Final[Mapping[str, Any]] = {"true": True, "false": False, "none": None}
-_PARSERS: Final[tuple[tuple[str, Callable[[str], Any]], ...]] = (
-    ("bool", lambda text: _WORDS[text.lower()]),
-    ("int", int),
-    ("float", float),
-    ("str", str),
-)
+_WORDS: Final[Mapping[str, bool]] = {"true": True, "false": False}
+_PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "bool": lambda text: _WORDS[text.lower()],
+    "int": int,
+    "float": float,
+    "str": str,
+}
 
 
 def names() -> list[str]:
@@ -39,9 +39,9 @@ def sampler_of(spec: str) -> Sampler:
 
     >>> sampler_of("smc:n=16,ess=0.7").n, sampler_of("adaptive-rejection")
     (16, AdaptiveRejection(variant='wildcard', head=2, accepts=2, rejects=None))
-    >>> sampler_of("CMS")
+    >>> sampler_of("SMCC")
     Traceback (most recent call last):
-    samplers.errors.InvalidOption: there is no sampler 'CMS'
+    samplers.errors.InvalidOption: there is no sampler 'SMCC'
     hint: did you mean SMC?
     """
     name, _, options = spec.partition(":")
@@ -62,7 +62,7 @@ def options_of(made: type[Any]) -> dict[str, str]:
 def _kind(field: Field[Any]) -> str:
     """The type of an option, or nothing where text cannot say it."""
     kind = str(field.type).removesuffix(" | None")
-    return kind if kind in dict(_PARSERS) or kind == "TokenSampler" else ""
+    return kind if kind in _PARSERS or kind == "TokenSampler" else ""
 
 
 def _class_of(name: str) -> type[Any]:
@@ -93,6 +93,6 @@ def _value(sampler: str, option: str, kind: str, text: str) -> Any:
     if kind == "TokenSampler":
         return _class_of(text)()
     try:
-        return dict(_PARSERS)[kind](text)
+        return _PARSERS[kind](text)
     except (ValueError, KeyError):
         raise InvalidOption(f"{option} of {sampler} is of type {kind}, not {text!r}") from None

@@ -28,10 +28,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from grammars.limits import Budget
 
 Ranges = tuple[tuple[int, int], ...]  # sorted, disjoint, inclusive code point ranges
 
@@ -187,15 +190,51 @@ class ByteAutomaton(NamedTuple):
     edges: NDArray[np.int64]  # (edges, 3): low byte, high byte, target row; -1: accept, and nothing follows
 
 
+class LazyAutomaton(Protocol):
+    """What `Residuals` offers: a deterministic automaton whose states are numbered as they are reached."""
+
+    @property
+    def node(self) -> Node:
+        """The language as an expression."""
+        ...
+
+    @property
+    def start(self) -> int:
+        """The first state; -1 if there are no strings."""
+        ...
+
+    @property
+    def byte_classes(self) -> tuple[int, ...]:
+        """256 numbers; bytes of one number lead to the same state everywhere."""
+        ...
+
+    def step(self, state: int, byte: int) -> int:
+        """The state after a byte, or -1."""
+        ...
+
+    def targets(self, state: int) -> list[int]:
+        """What is known of a state: for each byte class the state it leads to, -1, or -2 if that is not known."""
+        ...
+
+    def accepts(self, state: int) -> bool:
+        """Whether a string ends in a state."""
+        ...
+
+    def refill(self) -> None:
+        """Have the whole budget again."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Lexeme(Node):
     """A leaf for lowering; whoever needs to look inside takes the expression, which nobody writes before.
 
-    The rules that come with the expression are named by their content. Lexemes of one name have one language.
+    The automaton may also be one that is made as far as it is walked: a function that makes it, given a budget. The
+    rules that come with the expression are named by their content. Lexemes of one name have one language.
     """
 
     name: bytes
-    automaton: ByteAutomaton = field(repr=False)
+    automaton: ByteAutomaton | Callable[[Budget], LazyAutomaton] = field(repr=False)
     expression: Callable[[], tuple[Node, Rules]] = field(repr=False)
 
     def __post_init__(self) -> None:
@@ -353,4 +392,3 @@ def subexpressions(*roots: Node) -> Iterator[Node]:
 def is_boolean(node: Node) -> bool:
     """Whether the node itself needs the algebra of automata: intersection, complement or an assertion."""
     return isinstance(node, Both | Not | Look)
-

@@ -38,7 +38,7 @@ class LexemeTable:
             return self._text(node.data)
         known = self._starts.get(node)
         if known is None:
-            known = self._starts[node] = self._piece(node.automaton) if isinstance(node, Lexeme) else self._set(node)
+            known = self._starts[node] = self._set(node)
         return known
 
     def _piece(self, automaton: ByteAutomaton) -> int:
@@ -84,6 +84,8 @@ class LexemeTable:
         return row
 
     def _set(self, node: Node) -> int:
+        if isinstance(node, Lexeme) and isinstance(node.automaton, ByteAutomaton):
+            return self._piece(node.automaton)
         if isinstance(node, Bytes):
             return self._add(tuple(_runs_of_bits(node.mask)))
         if not isinstance(node, Chars):

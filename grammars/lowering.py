@@ -11,8 +11,9 @@ intersection of a recursive grammar with a regular one becomes a grammar (`inter
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,12 @@ from grammars.errors import GrammarError, LimitExceeded, UnsupportedFeature
 from grammars.expression import (
     EPSILON,
     Both,
+    ByteAutomaton,
     Bytes,
     Call,
     Chars,
     Choice,
+    LazyAutomaton,
     Lexeme,
     Named,
     Node,
@@ -74,7 +77,7 @@ class Lowered:
     """A program, the automata behind its lazy rows (row i of them starts number i), and a lock for these automata."""
 
     program: Program
-    residuals: tuple[Residuals, ...]
+    residuals: tuple[LazyAutomaton, ...]
     rule_names: tuple[str, ...]
     lock: threading.Lock = field(init=False, compare=False, repr=False)
 
@@ -109,7 +112,9 @@ class _Lowering:
         self._targets: list[int] = []
         self._numbers: dict[object, int] = {}
         self._bodies: list[_Body] = []
-        self._residuals: list[Residuals] = []
+        self._residuals: list[LazyAutomaton] = []
+        self._own: dict[tuple[int, int, int], int] = {}
+        self._emitted: dict[tuple[int, int], int] = {}
         self._lazy: dict[Node, int] = {}
         self._lazy_ops: list[tuple[int, int]] = []  # (state, number of the residuals its lexeme starts)
 
@@ -133,6 +138,14 @@ class _Lowering:
             self._known_ops[kind, a, b] = len(self._ops) - 1
         return len(self._ops) - 1
 
+    def _same_state(self, kind: int, a: int, b: int) -> int:
+        """The state of the rule at hand that does this: two ways to the same place are one from there on."""
+        key = (kind, a, b)
+        known = self._own.get(key)
+        if known is None:
+            known = self._own[key] = self._state(kind, a, b)
+        return known
+
     def _split(self, targets: list[int]) -> int:
         if len(targets) == 1:
             return targets[0]
@@ -148,6 +161,7 @@ class _Lowering:
         return number
 
     def _lower_rule(self, body: _Body) -> int:
+        self._own, self._emitted = {}, {}  # rules share no states
         self._known_ops = {}  # rules share no states
         end = _RETURN_STATE if body.low == NOT_A_LOOP else _AGAIN_STATE
         if not is_assertion_free(body.node):
@@ -164,8 +178,12 @@ class _Lowering:
             for part in reversed(node.parts):
                 if isinstance(part, _LEAVES):
                     after = self._lexeme(part, after)
-                else:
-                    after = yield self._emit(part, after, rules)
+                    continue
+                key = (id(part), after)  # one part may stand at many places with the same behind it
+                known = self._emitted.get(key)
+                if known is None:
+                    known = self._emitted[key] = yield self._emit(part, after, rules)
+                after = known
             return after
         if isinstance(node, Choice):
             return (yield self._choice(node, after, rules))
@@ -175,7 +193,7 @@ class _Lowering:
             if node.rule not in rules:
                 raise GrammarError(f"the rule {node.rule!r} is called but not defined")
             rule = self._rule((id(rules), node.rule), _Body(node.rule, rules[node.rule], rules))
-            return self._state(CALL, rule, after)
+            return self._same_state(CALL, rule, after)
         if isinstance(node, Named):
             return (yield self._emit(node.body, after, rules))
         return self._boolean(node, after, rules)
@@ -183,7 +201,9 @@ class _Lowering:
     def _lexeme(self, node: Node, after: int) -> int:
         if isinstance(node, Text) and not node.data:
             return after
-        state = self._state(LEX, self._lexemes.start(node), after)
+        if isinstance(node, Lexeme) and not isinstance(node.automaton, ByteAutomaton):
+            return self._lazy_lexeme(node, after, node.automaton)
+        state = self._same_state(LEX, self._lexemes.start(node), after)
         return self._split([state, after]) if _may_be_empty(node) else state
 
     def _choice(self, node: Choice, after: int, rules: Rules) -> Emission:
@@ -246,7 +266,7 @@ class _Lowering:
     def _boolean(self, node: Node, after: int, rules: Rules) -> int:
         regular = inline(node, rules)
         if regular is not None:
-            return self._lazy_lexeme(regular, after)
+            return self._lazy_lexeme(regular, after, partial(Residuals, regular))
         if isinstance(node, Both):
             for grammar, other in ((node.left, node.right), (node.right, node.left)):
                 regular = inline(other, rules)
@@ -258,10 +278,10 @@ class _Lowering:
             hint="one side of an intersection, and all of a complement or difference's right side, must be regular",
         )
 
-    def _lazy_lexeme(self, node: Node, after: int) -> int:
+    def _lazy_lexeme(self, node: Node, after: int, make: Callable[[Budget], LazyAutomaton]) -> int:
         number = self._lazy.get(node)
         if number is None:
-            residuals = Residuals(node, self._work)
+            residuals = make(self._work)
             number = self._lazy[node] = len(self._residuals) if residuals.start >= 0 else _NO_STRINGS
             self._residuals.extend([residuals] if residuals.start >= 0 else [])
         if number == _NO_STRINGS:
@@ -292,4 +312,7 @@ class _Lowering:
 
 
 def _may_be_empty(leaf: Node) -> bool:
-    return isinstance(leaf, Lexeme) and bool(leaf.automaton.row_accepts[0])
+    """Whether a leaf has the empty string, as far as that is known before lowering."""
+    if not isinstance(leaf, Lexeme):
+        return False
+    return not isinstance(leaf.automaton, ByteAutomaton) or bool(leaf.automaton.row_accepts[0])

@@ -21,15 +21,16 @@ def is_assertion_free(node: Node) -> bool:
     >>> is_assertion_free(text("a")), is_assertion_free(Look(text("a"), True, False))
     (True, False)
     """
-    seen: set[bytes] = set()
+    seen: set[int] = set()
     stack = [node]
     while stack:
         node = stack.pop()
         if isinstance(node, Look):
             return False
-        if node.key not in seen and not isinstance(node, Both | Not):
-            seen.add(node.key)
-            stack.extend(node.children())
+        children = node.children()
+        if children and id(node) not in seen and not isinstance(node, Both | Not):
+            seen.add(id(node))
+            stack.extend(children)
     return True
 
 

@@ -28,7 +28,7 @@ ByteRange = tuple[int, int]
 @lru_cache(maxsize=1024)
 def byte_rows(ranges: Ranges) -> tuple[Row, ...]:
     """The rows of the smallest byte automaton of `ranges` (sorted, disjoint, without surrogates)."""
-    sequences = [s for low, high in ranges for s in _byte_ranges(low, high)]
+    sequences = [s for low, high in ranges for s in byte_ranges(low, high)]
     rows: list[Row] = [()]
     known: dict[Row, int] = {}
     rows[0] = _row(sequences, rows, known)
@@ -57,7 +57,7 @@ def _intern(row: Row, rows: list[Row], known: dict[Row, int]) -> int:
     return known[row]
 
 
-def _byte_ranges(low: int, high: int) -> Iterator[tuple[ByteRange, ...]]:
+def byte_ranges(low: int, high: int) -> Iterator[tuple[ByteRange, ...]]:
     """Split a range of code points into sequences of byte ranges, each a full product.
 
     Sequences come out sorted, and two of them share their first byte range or have disjoint ones.

@@ -23,40 +23,57 @@ from runpy import run_path
 # By path: the name `grammars` may lead to somebody else's package, which is the question asked here.
 run_path(str(Path(__file__).parents[1] / "grammars" / "provenance.py"))["require"]("grammars")
 
+from samplers.asap import ASAp  # noqa: E402
 from samplers.awrs import AdaptiveRejection  # noqa: E402
 from samplers.backtracking import Backtracking  # noqa: E402
+from samplers.beam import Beam  # noqa: E402
 from samplers.best_of import BestOf  # noqa: E402
+from samplers.btw import BTW  # noqa: E402
+from samplers.cars import CARS  # noqa: E402
 from samplers.chunk_guided import ChunkGuided  # noqa: E402
 from samplers.constraints import bin_packing, feasible, knapsack, length, permutation, predicate, schedule  # noqa: E402
+from samplers.diverse_beam import DiverseBeam  # noqa: E402
 from samplers.driver import sample  # noqa: E402
 from samplers.errors import BrokenContract, InvalidOption  # noqa: E402
 from samplers.evaluation import Evaluator  # noqa: E402
 from samplers.exact import Enumeration, Exact, enumerate_texts  # noqa: E402
+from samplers.found import found_set  # noqa: E402
 from samplers.greedy import GreedyNLL  # noqa: E402
+from samplers.guarded import Guarded  # noqa: E402
 from samplers.masking import Masking  # noqa: E402
+from samplers.mcmc import MCMC  # noqa: E402
 from samplers.problem import Problem  # noqa: E402
 from samplers.protocols import Constraint, Info, LanguageModel, Potential, Sampler  # noqa: E402
 from samplers.rejection import Rejection  # noqa: E402
 from samplers.samples import Calls, Certificate, Draw, Samples  # noqa: E402
 from samplers.smc import SMC  # noqa: E402
+from samplers.stochastic_beam import StochasticBeam  # noqa: E402
+from samplers.trie import StateTable, Trie, Tries  # noqa: E402
 
 __distribution__ = "scansion"
 
 __all__ = [
+    "BTW",
+    "CARS",
+    "MCMC",
     "SMC",
+    "ASAp",
     "AdaptiveRejection",
     "Backtracking",
+    "Beam",
     "BestOf",
     "BrokenContract",
     "Calls",
     "Certificate",
     "ChunkGuided",
     "Constraint",
+    "DiverseBeam",
     "Draw",
     "Enumeration",
     "Evaluator",
     "Exact",
     "GreedyNLL",
+    "Guarded",
     "Info",
     "InvalidOption",
     "LanguageModel",
@@ -66,9 +83,14 @@ __all__ = [
     "Rejection",
     "Sampler",
     "Samples",
+    "StateTable",
+    "StochasticBeam",
+    "Trie",
+    "Tries",
     "bin_packing",
     "enumerate_texts",
     "feasible",
+    "found_set",
     "knapsack",
     "length",
     "permutation",

@@ -7,13 +7,13 @@ draw prefer what may still come to something.
 **Formula.** q(a | u) = p(a | u)·H(ua)/Σ_b p(b | u)·H(ub); after each round H(u) ← Σ_a p(a | u)·H(ua) up the path. As
 H falls to h*, q rises to P*: P*(a | u) = p(a | u)·h*(ua)/h*(u).
 
-**Law.** The rows themselves: the first draw has the law of masking, the law of the k-th tends to P*, and every one before
-is biased. Their weights w = H(root)·∏ Σ_b p(b | u)·H(ub)/H(u) ≤ H(root), the product over prefixes that were new, make
-up for it exactly: (w, x) is properly weighted given all that went before. So: weighted; and if the weights are
-dropped, the algorithm as published.
+**Law.** The rows themselves: the first draw has the law of masking, the law of the k-th tends to P*, and every one
+before is biased. Their weights w = H(root)·∏ Σ_b p(b | u)·H(ub)/H(u) ≤ H(root), the product over prefixes that were
+new, make up for it exactly: (w, x) is properly weighted given all that went before. So: weighted; and if the weights
+are dropped, the algorithm as published.
 
-**Cost.** One model call for each prefix that the trie does not know, none for the others. `width` descents share a round
-(and its model calls) and do not learn from each other.
+**Cost.** One model call for each prefix that the trie does not know, none for the others. `width` descents share a
+round (and its model calls) and do not learn from each other.
 
 **When.** Repeated draws from the same problem: the trie is kept from call to call, and can be saved (`asap.tries`). For
 exact draws from the same trie, `CARS`; for estimates, `BTW`, which counts what it has found.
@@ -54,7 +54,7 @@ class ASAp:
     >>> problem = Problem(Tabulated(v, {}, otherwise=[0.5, 0.25, 0.25]), regex("a|bb"))
     >>> asap = ASAp(width=1)
     >>> sample(problem, asap, n=3, seed=2).log_weights.round(3).tolist()
-    [-1.674, -1.962, -1.962]
+    [-1.674, -3.753, -1.962]
     >>> sample(problem, asap, n=2, seed=3).calls.distinct
     0
     """
@@ -65,6 +65,7 @@ class ASAp:
     tries: Tries = field(default_factory=Tries, compare=False, repr=False)
 
     law: ClassVar[str] = "weighted"
+    takes_out: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         require(self.width >= 1, f"width is at least 1, not {self.width}")

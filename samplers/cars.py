@@ -4,25 +4,25 @@
 the next one is proposed from them: what cannot come to anything is never tried again.
 
 **Formula.** Propose by H as `ASAp` does, with weight w ≤ H(root); accept with probability w/H(root). The chance to
-propose x and to accept it is P(x)·ψ(x)/H(root), whatever H is, so accepted texts have the law P*; the acceptance rate is
-Z/H(root), and H(root) only falls. With `masks` a new prefix begins with z(u), the mass of its allowed tokens. Without
-(`CARS(masks=False)`, adaptive rejection sampling), everything is viable until a draw fails: no mask is ever made, for
-constraints whose masks are expensive. H ≡ 1 would be `Rejection`.
+propose x and to accept it is P(x)·ψ(x)/H(root), whatever H is, so accepted texts have the law P*; the acceptance rate
+is Z/H(root), and H(root) only falls. With `masks` a new prefix begins with z(u), the mass of its allowed tokens.
+Without (`CARS(masks=False)`, adaptive rejection sampling), everything is viable until a draw fails: no mask is ever
+made, for constraints whose masks are expensive. H ≡ 1 would be `Rejection`.
 
 **Law.** Exact: independent draws from P*. Bounds are frozen while a round of `width` descents runs, and the round is
 committed in the order of its launch, so nothing depends on who ends first. All rows carry one estimate of Z,
 
     Ẑ = Z_F + (1/m) Σ w·1{x ∉ F},
 
-F the texts seen up to the n-th accepted one, over the m ≥ `estimates` descents after it: given all that came before, each
-term is unbiased, so E[Ẑ·f(x_i)] = Z·E*[f]. (The acceptance rate itself is not: it depends on what was found.) If
+F the texts seen up to the n-th accepted one, over the m ≥ `estimates` descents after it: given all that came before,
+each term is unbiased, so E[Ẑ·f(x_i)] = Z·E*[f]. (The acceptance rate itself is not: it depends on what was found.) If
 `max_draws` ends the run early, the missing rows are dead, and Ẑ is the mean weight, consistent only.
 
 **Cost.** H(root)/Z descents for each text, but known prefixes cost nothing, and the rate improves.
 
-**When.** Exact samples, and Z not below a percent or so at first; many draws from one problem (the trie is kept from call to
-call). Long free text makes every prefix new: then H(root) hardly falls, and `SMC` is the tool. Potentials need an upper
-bound: log ψ ≤ 0, or the attribute `log_bound`.
+**When.** Exact samples, and Z not below a percent or so at first; many draws from one problem (the trie is kept from
+call to call). Long free text makes every prefix new: then H(root) hardly falls, and `SMC` is the tool. Potentials
+need an upper bound: log ψ ≤ 0, or the attribute `log_bound`.
 
 Papers: CARS (2510.01902); adaptive rejection as in Grammar-Aligned Decoding (2405.21047).
 """
@@ -70,9 +70,9 @@ class Tally:
 class CARS:
     """Draws from a trie of bounds, and accepts with probability w/H(root).
 
-    `masks=False` learns from failures only. `width` descents at a time; at most `max_draws` for each text that is wanted;
-    `estimates` descents at least after the last one, from which Z is estimated; `stored` tokens of each prefix are
-    kept, `max_bytes` bounds the trie.
+    `masks=False` learns from failures only. `width` descents at a time; at most `max_draws` for each text that is
+    wanted; `estimates` descents at least after the last one, from which Z is estimated; `stored` tokens of each
+    prefix are kept, `max_bytes` bounds the trie.
 
     >>> from grammars import Vocabulary, regex
     >>> from samplers import Problem, sample
@@ -81,7 +81,7 @@ class CARS:
     >>> problem = Problem(Tabulated(v, {}, otherwise=[0.5, 0.25, 0.25]), regex("a|bb"))
     >>> samples = sample(problem, CARS(), n=5, seed=0)
     >>> samples.text, round(samples.certificate.distance, 3)
-    ((b'a', b'a', b'a', b'bb', b'a'), 0.0)
+    ((b'bb', b'bb', b'a', b'a', b'a'), 0.0)
     """
 
     masks: bool = True
@@ -93,6 +93,7 @@ class CARS:
     tries: Tries = field(default_factory=Tries, compare=False, repr=False)
 
     law: ClassVar[str] = "exact"
+    takes_out: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         require(self.width >= 1, f"width is at least 1, not {self.width}")
@@ -113,7 +114,7 @@ class CARS:
         tally = state.tally
         if tally.n and not tally.accepted:
             raise BudgetExhausted(
-                f"none of {tally.draws} descents was accepted; at most a share {math.exp(state.trie.log_root):.3g} can be",
+                f"none of {tally.draws} descents was accepted",
                 hint="raise CARS(max_draws=...), or use SMC or BTW, whose rows are weighted",
             )
         log_z = _log_estimate(tally)

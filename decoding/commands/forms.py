@@ -108,4 +108,6 @@ def chosen(spec: str) -> Sampler:
     try:
         return sampler_of(spec)
     except InvalidOption as error:
-        raise typer.BadParameter(f"{error.message}{f' ({error.hint})' if error.hint else ''}", param_hint="--sampler") from None
+        raise typer.BadParameter(
+            f"{error.message}{f' ({error.hint})' if error.hint else ''}", param_hint="--sampler"
+        ) from None

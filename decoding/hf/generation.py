@@ -112,7 +112,7 @@ def _refuse_processors(processors: Any) -> None:
     if unknown:
         raise BackendUnavailable(
             f"{', '.join(unknown)} would change the probabilities that the sampler is to keep",
-            hint="leave temperature, top_k, top_p and penalties at their defaults; scores of your own go into potentials=",
+            hint="leave temperature, top_k, top_p and penalties at their defaults; your own scores are potentials=",
         )
 
 

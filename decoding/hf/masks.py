@@ -1,7 +1,8 @@
 """Mask rows on scores: bits of 32-bit words to minus infinity where they are 0.
 
-A row of a large vocabulary is 16 KB of bits. On the processor they are unpacked where they lie; to another device the
-words travel and are unpacked there. Logits beyond the vocabulary, which models have for alignment, are always masked.
+A row of a large vocabulary is 16 KB of bits. On the processor they are applied where they lie, in one pass; to another
+device the words travel and are unpacked there. Logits beyond the vocabulary, which models have for alignment, are
+always masked. Scores are never changed in place: `generate` may be asked to return the raw ones as well.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from grammars.kernels.scores import mask_scores
+
 
 def masked(scores: torch.Tensor, masks: NDArray[np.uint32]) -> torch.Tensor:
     """A copy of the scores (n, logits) with minus infinity where the masks (n, words) do not allow a token.
@@ -17,6 +20,10 @@ def masked(scores: torch.Tensor, masks: NDArray[np.uint32]) -> torch.Tensor:
     >>> masked(torch.zeros(1, 3), np.array([[0b101]], np.uint32)).tolist()
     [[0.0, -inf, 0.0]]
     """
+    if scores.device.type == "cpu" and scores.dtype == torch.float32:
+        out = torch.empty_like(scores, memory_format=torch.contiguous_format)
+        mask_scores(scores.detach().contiguous().numpy(), masks, out.numpy())
+        return out
     return scores.masked_fill(forbidden(masks, scores.shape[-1], scores.device), -torch.inf)
 
 

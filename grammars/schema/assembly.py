@@ -14,6 +14,7 @@ from grammars.schema.keywords import Keywords
 from grammars.schema.members import MemberRules
 from grammars.schema.number_grammar import number_grammar
 from grammars.schema.options import SchemaOptions
+from grammars.schema.registers.futures import has_text
 from grammars.schema.registers.marks import is_mark_rule
 from grammars.schema.richness import Count, Richness
 from grammars.schema.shapes import ANY_VALUE, Algebra, Shape, Task, union
@@ -31,6 +32,8 @@ class Assembly:
     def __init__(self, keywords: Keywords, options: SchemaOptions, limits: Limits, family: str):
         self.rules: dict[str, Node] = {}
         self._family = family
+        self._doubtful: list[str] = []
+        self.limits = limits
         self.budget = Budget("compile_work", limits.compile_work)
         self.options = options
         self.strings = Strings(_spelling(options.escapes), self.budget)
@@ -55,7 +58,17 @@ class Assembly:
         while self._waiting:
             name, waiting = self._waiting.pop()
             self.rules[name] = self._body(name, run(self.shape(waiting)))
+        for name in self._doubtful:
+            if not has_text(Call(name), self.rules, self.limits):
+                self.rules[name] = NOTHING
         return start, self.rules
+
+    def doubtful(self, name: str, node: Node) -> Node:
+        """An array or object that may turn out to be empty because its values run out: it is looked at in the end."""
+        rule = f"{name} doubtful"
+        self.rules[rule] = node
+        self._doubtful.append(rule)
+        return Call(rule)
 
     @property
     def has_marks(self) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from grammars.schema.documents import Place
+from grammars.schema.documents import Place, Resource
 from grammars.schema.json_types import is_object
 from grammars.schema.terms import digest
 
@@ -22,10 +22,19 @@ class Identities:
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[bytes, bool]] = {}
+        self._places: dict[tuple[int, int, tuple[Resource, ...]], bytes] = {}
         self._kept: list[Any] = []  # digests go by object identity: the objects must not go away
 
     def of(self, place: Place) -> bytes:
         """The digest of a place."""
+        key = (id(place.schema), id(place.resource), place.scope)
+        known = self._places.get(key)
+        if known is None:
+            known = self._places[key] = self._of(place)
+            self._kept.append(place)
+        return known
+
+    def _of(self, place: Place) -> bytes:
         content, refers = self._content(place.schema)
         parts = [content, bytes([place.draft % 256, place.resource.loose])]
         if refers:
@@ -69,9 +78,7 @@ class Identities:
         return digest(b"object", *parts), refers
 
     def _array(self, value: list[Any]) -> tuple[bytes, bool]:
-        found = [
-            self._known[id(item)] if isinstance(item, dict | list) else (_scalar(item), False) for item in value
-        ]
+        found = [self._known[id(item)] if isinstance(item, dict | list) else (_scalar(item), False) for item in value]
         return digest(b"array", *[content for content, _ in found]), any(inner for _, inner in found)
 
 

@@ -59,9 +59,11 @@ class ItemRules:
         if registers is not None:
             self._assembly.rules.update(mark_rules())
             opening, closing = sequence([opening, mark(registers)]), sequence([closing, mark(CLOSE)])
-        if items == EPSILON:
-            return sequence([opening, space, closing])
-        return sequence([opening, space, items, closing])
+        found = sequence([opening, space, closing] if items == EPSILON else [opening, space, items, closing])
+        empty_is_one = not arrays.low and not arrays.repeated and not any(part.low for part in arrays.contains)
+        if registers in (None, OPEN_UNIQUE) or empty_is_one:
+            return found
+        return self._assembly.doubtful(name, found)
 
     def _listed(self, arrays: ArraySet) -> list[Term] | None:
         """The few values that the items of a unique array are drawn from; None if they are many."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _MOST_OTHERS = 256
 _MOST_IN_ANY_ORDER = 10
+_MOST_IN_ONE_RULE = 64  # members none of which is required: the expression has the square of it
 
 State = tuple[
     int, int, int
@@ -79,7 +80,8 @@ class MemberRules:
         if writer.opens is not None:
             self._assembly.rules.update(mark_rules())
             opening, closing = sequence([opening, mark(writer.opens)]), sequence([closing, mark(CLOSE)])
-        return sequence([opening, self._assembly.space, inner, closing])
+        found = sequence([opening, self._assembly.space, inner, closing])
+        return self._assembly.doubtful(name, found) if writer.opens == OPEN_TIGHT_KEYS else found
 
     def _members(self, objects: ObjectSet) -> list[Member]:
         properties, strings = dict(objects.properties), self._assembly.strings
@@ -157,16 +159,29 @@ class _Writer:
         return follows if member.required else optional(follows)
 
     def _nothing_required(self) -> Node:
-        space = self._assembly.space
-        other = self._other()
-        alone = EPSILON if other == NOTHING else optional(sequence([other, self._more(), space]))
-        rest, start = sequence([self._more(), space]), alone
-        for index in range(len(self._members) - 1, -1, -1):
+        """A choice of the first member; what may follow it is one chain that is entered at different places."""
+        members, tail = [self._member(member) for member in self._members], self._tail()
+        if len(members) > _MOST_IN_ONE_RULE:
+            return self._in_many_rules(members, tail)
+        following = [optional(sequence([self._comma, member])) for member in members]
+        first = [sequence([member, *following[index + 1 :], *tail]) for index, member in enumerate(members)]
+        return choice([*first, self._others_alone(tail)])
+
+    def _in_many_rules(self, members: list[Node], tail: list[Node]) -> Node:
+        """The same with a rule for every place of the chain."""
+        rest, start = sequence(tail), self._others_alone(tail)
+        for index in range(len(members) - 1, -1, -1):
             rest = self._shared(f"after {index}", rest)
-            begin = sequence([self._member(self._members[index]), rest])
-            start = choice([begin, self._shared(f"from {index + 1}", start)])
-            rest = sequence([self._following(self._members[index]), rest])
+            start = choice([sequence([members[index], rest]), self._shared(f"from {index + 1}", start)])
+            rest = sequence([optional(sequence([self._comma, members[index]])), rest])
         return start
+
+    def _tail(self) -> list[Node]:
+        return [self._more(), self._assembly.space]
+
+    def _others_alone(self, tail: list[Node]) -> Node:
+        other = self._other()
+        return EPSILON if other == NOTHING else optional(sequence([other, *tail]))
 
     def _shared(self, suffix: str, node: Node) -> Node:
         """The node as a rule, so that it is written once."""

@@ -74,6 +74,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_nesting(text: str, most: int) -> None:
+    if text.count("[") + text.count("{") <= most:
+        return
     depth, position = 0, 0
     while position < len(text):
         skipped = _SKIPPED.match(text, position)

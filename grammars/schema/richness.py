@@ -134,7 +134,7 @@ class Richness:
         if isinstance(term.atom, Length):
             low, high = term.atom.low, term.atom.high
             return Count(1, True) if high == 0 else ENDLESS if high is None or low <= high else Count(0, True)
-        return _paths(Residuals(closed(self._characters.node(term)), self._budget))
+        return _paths(Residuals(closed(self._characters.characters(term)), self._budget))
 
     # -- numbers --------------------------------------------------------------------------------------------------
 

@@ -1,23 +1,25 @@
 """Sets of strings, and of keys, as terms.
 
 Atoms are lists of strings, bounds on the number of characters, and expressions over characters (patterns and
-formats). A term over them becomes an expression for the bytes between the quotes. The cheap cases are found first: a
-list that bounds the term is filtered value by value, lengths are merged into one counter, and a complement of listed
-strings, the keys that are not declared, is a tree of prefixes. What is left is intersection and complement of
-automata, which the lowering does lazily.
+formats). A term over them becomes an expression over characters, and that one for the bytes between the quotes. The
+cheap cases are found first: a list that bounds the term is filtered value by value, and lengths are merged into one
+counter. What is left is intersection and complement of automata, which are made as far as they are walked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from grammars.expression import (
+    ANY_CHAR,
     ANY_TEXT,
     NOTHING,
     Chars,
     Choice,
+    Lexeme,
     Named,
     Node,
     Repeat,
@@ -29,11 +31,15 @@ from grammars.expression import (
     is_boolean,
     repeat,
     subexpressions,
+    text,
 )
 from grammars.limits import Budget
+from grammars.regular import closed
 from grammars.residuals import DEAD, Residuals
+from grammars.schema.spelled_residuals import SpelledResiduals
 from grammars.schema.spelling import Spelling
 from grammars.schema.terms import FALSE, TRUE, Term, atom, conj, digest, disj, finite, fold
+from grammars.schema.written import spellable
 from grammars.trampoline import run
 
 
@@ -106,9 +112,18 @@ class Strings:
             known = self._empty[term] = self._is_empty(term)
         return known
 
+    def characters(self, term: Term) -> Node:
+        """The strings of the set as an expression over characters."""
+        return run(self._node(term))
+
     def node(self, term: Term) -> Node:
         """The spellings of the strings of the set, without quotes."""
-        return run(self._node(term))
+        node = self.characters(term)
+        if not any(is_boolean(part) for part in subexpressions(node)):
+            return self.spelling.of(node)
+        name = b"spelled %d " % self.spelling.minimal + node.key
+        automaton = partial(SpelledResiduals, node, self.spelling)
+        return Lexeme(name, automaton, lambda: (self.spelling.of(node), {}))
 
     def _holds(self, part: Any, value: str) -> bool:
         if isinstance(part, Listed):
@@ -130,7 +145,7 @@ class Strings:
         values = self.values_of(term)
         if values is not None:
             return not values
-        node = self.node(term)
+        node = closed(self.characters(term))
         if not any(is_boolean(part) for part in subexpressions(node)):
             return node == NOTHING
         return Residuals(node, self._budget).start == DEAD
@@ -151,22 +166,17 @@ class Strings:
     def _new_node(self, term: Term) -> Generator[Any, Any, Node]:
         values = self.values_of(term)
         if values is not None:
-            return choice(self.spelling.word(value) for value in sorted(values))
+            return choice(text(value) for value in spellable(values))
         if term.op == "is":
-            return self._atom_node(term.atom)
+            return _of_atom(term.atom)
         if term.op == "or":
             options: list[Node] = []
             for part in term.parts:
                 options.append((yield self._node(part)))
             return choice(options)
         if term.op == "not" and not isinstance(term.parts[0].atom, Listed):
-            return both(self.spelling.any_text, complement((yield self._node(term.parts[0]))))
+            return both(ANY_TEXT, complement((yield self._node(term.parts[0]))))
         return (yield self._intersection(term.parts if term.op == "and" else (term,)))
-
-    def _atom_node(self, part: Length | Matching) -> Node:
-        if isinstance(part, Length):
-            return repeat(self.spelling.any_char, part.low, part.high)
-        return self.spelling.of(part.node)
 
     def _intersection(self, parts: tuple[Term, ...]) -> Generator[Any, Any, Node]:
         banned, low, high, others = _sorted_out(parts)
@@ -178,13 +188,17 @@ class Strings:
         for part in others:
             factors.append((yield self._node(part)))
         if bounds != TRUE and not _fits(others, low, high):
-            factors.append(self._atom_node(bounds.atom))
+            factors.append(_of_atom(bounds.atom))
         if banned:
-            factors.append(self.spelling.all_but(sorted(banned)))
-        node = factors[0] if factors else self.spelling.any_text
+            factors.append(both(ANY_TEXT, complement(choice(text(value) for value in spellable(banned)))))
+        node = factors[0] if factors else ANY_TEXT
         for factor in factors[1:]:
             node = both(node, factor)
         return node
+
+
+def _of_atom(part: Length | Matching) -> Node:
+    return repeat(ANY_CHAR, part.low, part.high) if isinstance(part, Length) else closed(part.node)
 
 
 def _sorted_out(parts: tuple[Term, ...]) -> tuple[frozenset[str], int, int | None, list[Term]]:

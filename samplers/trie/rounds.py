@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -33,6 +33,9 @@ _SLACK = 1e-9  # rows of a model are normalised up to this, so a bound of 1 is o
 
 class Plan(Protocol[T]):
     """What a sampler makes of rounds; `T` is what it carries from round to round, a value."""
+
+    takes_out: ClassVar[bool]
+    """Whether texts that are found are taken out of the bounds."""
 
     def size(self, trie: Trie, tally: T, tape: Tape) -> tuple[int, T]:
         """How many descents are wanted next; 0 for no more rounds."""
@@ -90,7 +93,7 @@ def _settled(problem: Problem, run: Run[T], plan: Plan[T], tape: Tape) -> Run[T]
     """End the rounds that are done, until one needs the model or no more are wanted."""
     while run.walk is not None and run.walk.done:
         tally = plan.absorbed(problem, run.trie, run.tally, run.walk.descents(), tape)
-        descents = handed_up(run.walk)
+        descents = handed_up(run.walk, taking_out=plan.takes_out)
         tally = plan.tidied(problem, run.trie, tally, descents)
         run = _next(problem, replace(run, tally=tally), plan, tape)
     return run

@@ -52,7 +52,7 @@ def save_trie(trie: Trie, problem: Problem, file: File) -> None:
     arrays |= {f"table.{name}": array for name, array in trie.table.arrays().items()}
     vocabulary = np.frombuffer(str(problem.vocabulary.fingerprint).encode(), np.uint8)
     header = {"version": np.array([_VERSION]), "options": options, "bound": np.array([trie.bound])}
-    np.savez(cast("Any", file), **header, vocabulary=vocabulary, **arrays)
+    cast("Any", np.savez)(file, **header, vocabulary=vocabulary, **arrays)
 
 
 def load_trie(problem: Problem, file: File) -> Trie:

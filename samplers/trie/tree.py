@@ -55,6 +55,15 @@ class Following(NamedTuple):
     entropy: float
 
 
+class Text(NamedTuple):
+    """A complete text that was found; `since` is a note of who found it."""
+
+    tokens: Ints
+    log_prob: float
+    log_score: float
+    since: float
+
+
 class Trie:
     """The prefixes of one problem that were looked at.
 
@@ -193,7 +202,7 @@ class Trie:
         """Store some of the tokens that were in the rest, a row as `rest_of` makes it; their slots."""
         nodes, edges, count = self.nodes, self.edges, len(tokens)
         self._make_room(node, count)
-        slots = np.arange(nodes.count[node], nodes.count[node] + count)
+        slots: Ints = int(nodes.count[node]) + np.arange(count)
         at = nodes.begin[node] + slots
         edges.token[at], edges.log_p[at], edges.log_h[at] = tokens, rest[tokens], self.bound
         edges.child[at], edges.state[at], edges.key[at] = -1, UNASKED, -1
@@ -290,7 +299,7 @@ class Trie:
         """Whether it is time to forget something."""
         return self.bytes > self.max_bytes
 
-    def forget(self, problem: Problem, keep: Ints | None = None) -> tuple[Ints, Found]:
+    def forget(self, problem: Problem, keep: Ints | None = None) -> tuple[Ints, list[Text]]:
         """Forget the subtrees with the least mass, so that half of the memory is free. `keep` and what leads there
         stays. The new number of each node, -1 if it is gone; and the found texts that went with them."""
         keep = np.zeros(0, np.int64) if keep is None else keep
@@ -331,12 +340,18 @@ class Trie:
             flags[parents[parents >= 0]] = True
         return flags
 
-    def _found_without(self, kept: Flags) -> Found:
+    def _found_without(self, kept: Flags) -> list[Text]:
         """Take out of `found` what stands in forgotten nodes."""
-        lost, stays = Found(), kept[self.found.node[: self.found.size]]
-        lost.replace({name: array[~stays] for name, array in self.found.arrays().items()})
+        stays = kept[self.found.node[: self.found.size]]
+        lost = [self.found_text(row) for row in np.flatnonzero(~stays).tolist()]
         self.found.replace({name: array[stays] for name, array in self.found.arrays().items()})
         return lost
+
+    def found_text(self, row: int) -> Text:
+        """One of the found texts."""
+        found = self.found
+        numbers = (float(column[row]) for column in (found.log_prob, found.log_score, found.since))
+        return Text(self.prefix(int(found.node[row])), *numbers)
 
     def _close_edges(self, kept: Flags, settled: Flags) -> None:
         """The edges that led to forgotten nodes promise what a first expansion would; nothing where nothing was."""

@@ -5,9 +5,9 @@ Each descent goes from a prefix to the end of a text. At a node it draws an edge
     q(a | u) = p(a | u)·G(ua) / Σ_b p(b | u)·G(ub)
 
 where the *guide* G says how much may come of an edge: the bounds H of the trie, or nothing at all (`unguided`: plain
-masking), or an estimate. Its weight is w = ∏ p/q·ψ, whatever the guide, so E[w·f] = E over P·1[L]·ψ of f. With the bounds
-it telescopes: w = H(root)·∏ Σ_b p(b | u)·H(ub)/H(u), where only nodes that are new to the trie have a factor other
-than 1, and w ≤ H(root).
+masking), or an estimate. Its weight is w = ∏ p/q·ψ, whatever the guide, so E[w·f] = E over P·1[L]·ψ of f. With the
+bounds it telescopes: w = H(root)·∏ Σ_b p(b | u)·H(ub)/H(u), where only nodes that are new to the trie have a factor
+other than 1, and w ≤ H(root).
 
 **A round** sees the bounds as they were at its beginning: what its descents learn is handed up the trie when all of
 them are done, so the descents of a round are independent of each other given the past, and nothing depends on which
@@ -171,7 +171,8 @@ def launched(
     if starts is None:
         tokens, node = (NO_TOKENS,) * n, np.full(n, 0 if trie.nodes.size else -1)
     else:
-        node = np.array([path[-1] if len(path) else -1 for path in starts], np.int64)
+        root = 0 if trie.nodes.size else -1
+        node = np.array([path[-1] if len(path) else root for path in starts], np.int64)
         tokens = tuple(trie.prefix(int(i)) if i >= 0 else NO_TOKENS for i in node)
     status = np.where(node < 0, UNKNOWN, MOVING)
     walk = Walk(trie, guide, trie.round, tokens, node, np.full(n, -1), status, zeros, zeros, zeros)
@@ -196,14 +197,19 @@ def resumed(problem: Problem, walk: Walk, log_probs: Floats, tape: Tape) -> Walk
     return _descended(problem, moving.walk(), tape)
 
 
-def handed_up(walk: Walk) -> list[Descent]:
-    """The end of a round: what its descents learned goes up the trie. Found texts stay in it, with H = ψ."""
+def handed_up(walk: Walk, *, taking_out: bool = False) -> list[Descent]:
+    """The end of a round: what its descents learned goes up the trie. Texts that were found stay in it, with H = ψ; or
+    they are taken out, with H = 0 and their mass in `Trie.found`."""
     trie, descents = walk.trie, walk.descents()
     places = np.array([(d.node, d.slot) for d in descents if d.slot >= 0], np.int64).reshape(-1, 2)
     ended = np.array([d.finish == END for d in descents if d.slot >= 0], np.bool_)
     scores = np.array([d.log_score for d in descents if d.slot >= 0])
     trie.forbid(places[~ended, 0], places[~ended, 1])
-    trie.score(places[ended, 0], places[ended, 1], scores[ended])
+    left: Floats = np.full(len(scores), -math.inf) if taking_out else scores
+    trie.score(places[ended, 0], places[ended, 1], left[ended])
+    if taking_out:
+        for d in {d.tokens.tobytes(): d for d in descents if d.finish == END}.values():
+            trie.take_out(d.node, d.log_prob, d.log_score)
     trie.back_up(trie.ancestry(d.node for d in descents))
     return descents
 
@@ -300,7 +306,8 @@ class _Moves:
         """Wait for the log-probabilities of new prefixes, unless a potential says that nothing can come of them."""
         self.status[walkers] = UNKNOWN
         if problem.potentials and len(walkers):
-            scores = problem.log_prefix([self.tokens[i] for i in walkers.tolist()])
+            rows: list[int] = walkers.tolist()
+            scores = problem.log_prefix([self.tokens[i] for i in rows])
             self.status[walkers[scores == -math.inf]] = STUCK
 
     def end(self, problem: Problem, walkers: Ints) -> None:
@@ -313,7 +320,8 @@ class _Moves:
             self.status[walkers[~np.array(complete, np.bool_)]] = STUCK
             walkers = walkers[np.array(complete, np.bool_)]
         if problem.potentials:
-            scores = problem.log_complete([self.tokens[i] for i in walkers.tolist()])
+            rows: list[int] = walkers.tolist()
+            scores = problem.log_complete([self.tokens[i] for i in rows])
             _check_bound(self.trie, scores)
             self.log_score[walkers] = scores
             self.log_w[walkers] += scores

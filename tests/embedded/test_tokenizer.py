@@ -14,7 +14,7 @@ from decoding.embedded import EmbeddedModel, load
 from decoding.embedded.corpus import documents
 from grammars import VocabularyError
 
-FINGERPRINT = "x"
+FINGERPRINT = "5bfa6c201c09aa27d7077a97a5cd9fde"
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from decoding.embedded.corpus import SHARES, documents, extraction, reasoning
 from decoding.embedded.evaluation import document_loss
 from decoding.embedded.ngrams import NGrams
 
-CORPUS = "x"
+CORPUS = "90323ce5f81e4db61c18f901de8ae24e"
 
 
 def digest(seed: int, count: int) -> str:

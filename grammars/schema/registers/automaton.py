@@ -20,12 +20,11 @@ from grammars.limits import Budget, Limits
 from grammars.lowering import Lowered
 from grammars.masks import Mask, MaskRows
 from grammars.schema.registers.choice import Choice
-from grammars.schema.registers.futures import Futures
+from grammars.schema.registers.futures import WORK_PER_STEP, Futures
 from grammars.schema.registers.threads import MarkedAutomaton, Thread, Threads
 from grammars.serialization.files import Destination
 from grammars.vocabulary import Vocabulary
 
-_WORK_PER_STEP = 100  # item moves that one step of a thread stands for
 _KEPT_STATES = 1 << 15
 _END_TOKEN = 2
 
@@ -58,7 +57,7 @@ class RegisterAutomaton(TokenAutomaton):
         inner = MarkedAutomaton(marked, vocabulary.trie.longest, limits)
         self._within = inner.over(marked, vocabulary, limits)  # tokens that read no mark
         self._threads = Threads(inner)
-        self._budget = Budget("mask_work", limits.mask_work // _WORK_PER_STEP)
+        self._budget = Budget("mask_work", limits.mask_work // WORK_PER_STEP)
         self._futures = Futures(self._threads, self._budget)
         self._choice = Choice(self._threads, self._futures, self._within, self._budget)
         self._situations: dict[int, Situation] = {}

@@ -15,8 +15,13 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from itertools import count
 
-from grammars.limits import Budget
-from grammars.schema.registers.threads import OUTSIDE, Thread, Threads
+from grammars.errors import UnsatisfiableGrammar
+from grammars.expression import Node, Rules
+from grammars.limits import Budget, Limits
+from grammars.lowering import lower
+from grammars.schema.registers.threads import OUTSIDE, MarkedAutomaton, Thread, Threads
+
+WORK_PER_STEP = 100  # item moves that one step of a thread stands for
 
 _KEPT = 1 << 16
 _QUOTE = 0x22
@@ -96,3 +101,25 @@ def _blurred(thread: Thread) -> Thread:
         level if level.reader is None else level._replace(reader=level.reader.blurred()) for level in thread.levels
     )
     return Thread(thread.state, levels, thread.place)
+
+
+def has_text(start: Node, rules: Rules, limits: Limits) -> bool:
+    """Whether an array or object with registers, which begins with a bracket, has a text at all.
+
+    >>> from grammars.expression import Call, sequence, text
+    >>> from grammars.schema.registers import marks
+    >>> two = sequence([text("["), marks.mark(marks.OPEN_TIGHT), text("1"), marks.mark(marks.END)])
+    >>> end = sequence([marks.mark(marks.CLOSE), text("]")])
+    >>> rules = marks.mark_rules()
+    >>> has_text(sequence([two, end]), rules, Limits())
+    True
+    >>> has_text(sequence([two, text(",1"), marks.mark(marks.END), end]), rules, Limits())
+    False
+    """
+    try:
+        lowered = lower(start, rules, limits)
+    except UnsatisfiableGrammar:
+        return False
+    threads = Threads(MarkedAutomaton(lowered, 1, limits))
+    futures = Futures(threads, Budget("mask_work", limits.mask_work // WORK_PER_STEP))
+    return any(futures.any_possible(threads.read(threads.start, byte)) for byte in b"[{")
