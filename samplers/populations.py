@@ -59,7 +59,7 @@ class Candidates:
     def tokens(self) -> Ints:
         """The token of each candidate, -1 for finished rows."""
         rows, width = self.log_p.shape
-        running: Ints = np.arange(rows * width) % max(width, 1)
+        running: Ints = np.tile(np.arange(width, dtype=np.int64), rows)
         return np.append(running, np.full(len(self.finished), -1))
 
     def parents(self, kept: Ints) -> Ints:

@@ -18,6 +18,7 @@ from decoding.commands.arguments import grammar_of, settings
 
 if TYPE_CHECKING:
     from decoding.engine import Engine
+    from grammars import Grammar
     from samplers.protocols import Sampler
 
 ChoiceOption = Annotated[
@@ -45,6 +46,17 @@ class Form:
     wanted: Any
     parse: Callable[[str], Any] | None = None
     """How a complete text becomes a value; None where the engine knows."""
+    told: str = ""
+    """The form in the words of whoever gave it."""
+
+    def grammar(self) -> Grammar:
+        """The language alone, without a model."""
+        import grammars
+
+        if isinstance(self.wanted, grammars.Grammar):
+            return self.wanted
+        made = {"choice": grammars.choice, "schema": grammars.json_schema}[self.keyword]
+        return made(self.wanted)
 
     @property
     def of_engine(self) -> dict[str, Any]:
@@ -67,12 +79,12 @@ def form_of(
     if len(given) != 1:
         raise typer.BadParameter("give exactly one of --schema, --regex, --lark, --gbnf, --choice and --pydantic")
     if choice:
-        return Form("choice", choice)
+        return Form("choice", choice, told=" | ".join(choice))
     if pydantic:
-        return Form("schema", imported(pydantic))
-    kind = given[0]
-    grammar = grammar_of(kind, str(texts[kind]), settings(option))
-    return Form("constraint", grammar, json.loads if kind == "schema" else None)
+        return Form("schema", imported(pydantic), told=pydantic)
+    kind, source = given[0], str(texts[given[0]])
+    grammar = grammar_of(kind, source, settings(option))
+    return Form("constraint", grammar, json.loads if kind == "schema" else None, f"{kind} {' '.join(source.split())}")
 
 
 def imported(name: str) -> Any:

@@ -7,12 +7,12 @@ numpy alone; `as_transformers()` and `hf_directory()` give the same model to Hug
 Read on in `llama` (the transformer), `prefixes` (what is remembered between calls), `tokenizer`, and, for how it came
 about, `corpus` and `train`. MODEL_CARD.md says what it can do and what not.
 
->>> model = load("User: What is the capital of France?\nAssistant:")
+>>> model = load("Extract the person from: Ada Lovelace is 36 years old.\nJSON:")
 >>> text = []
->>> for _ in range(8):
+>>> while not set(text) & set(model.vocabulary.eos):
 ...     text.append(int(model.log_probs([text])[0].argmax()))
->>> "Paris" in model.decode(text)
-True
+>>> model.decode(text)
+' {"name": "Ada Lovelace", "age": 36}'
 """
 
 from __future__ import annotations

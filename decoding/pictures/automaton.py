@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from decoding.pictures.drawing import Box, Curve, Disc, Drawing, Point, Shape, Text, shortened, width_of
 from decoding.pictures.graph import Graph
@@ -27,7 +28,9 @@ def automaton_picture(graph: Graph, title: str = "Automaton") -> Drawing:
     at, right = _places(graph, placed)
     lowest = max(y for _, y in at.values()) + _RADIUS
     lanes = _lanes(placed, at)
-    drawing = Drawing(title, _told(graph), max(right + _MARGIN, 640), lowest + _LANE * (max(lanes.values(), default=0)) + 44)
+    drawing = Drawing(
+        title, _told(graph), max(right + _MARGIN, 640), lowest + _LANE * (max(lanes.values(), default=0)) + 44
+    )
     drawing.add(Text(_MARGIN, 34, shortened(title, 110), size=17, bold=True, tip=title))
     drawing.add(Text(_MARGIN, 55, drawing.subtitle, "soft", 12.5))
     drawing.add_all(_edges(graph, placed, at, lanes, lowest))
@@ -89,7 +92,9 @@ def _nodes(graph: Graph, at: dict[int, Point]) -> Iterator[Shape]:
 # -- edges ------------------------------------------------------------------------------------------------------------
 
 
-def _edges(graph: Graph, placed: Layout, at: dict[int, Point], lanes: dict[Edge, int], lowest: float) -> Iterator[Shape]:
+def _edges(
+    graph: Graph, placed: Layout, at: dict[int, Point], lanes: dict[Edge, int], lowest: float
+) -> Iterator[Shape]:
     for edge, way in placed.bends.items():
         yield from _forward(graph, edge, [at[node] for node in way])
     for edge in placed.backward:
@@ -104,7 +109,7 @@ def _forward(graph: Graph, edge: Edge, points: list[Point]) -> Iterator[Shape]:
     (x0, y0), (x1, y1) = points[0], points[-1]
     points = [(x0 + _RADIUS, y0), *points[1:-1], (x1 - _RADIUS - 2, y1)]
     curve = [points[0]]
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         reach = min(0.5 * (x1 - x0), 90.0)
         curve += [(x0 + reach, y0), (x1 - reach, y1), (x1, y1)]
     yield Curve(curve, "soft", smooth=True, arrow=True)

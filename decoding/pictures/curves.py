@@ -24,7 +24,7 @@ def panels(trace: Trace, columns: Sequence[float], top: float, left: float) -> I
     'mass of the allowed tokens'
     """
     steps = trace.steps[: len(columns)]
-    right = (columns[-1] if columns else left) + 30
+    right = max((columns[-1] if columns else left) + 30, left + 300)
     yield from _frame("mass of the allowed tokens", "mean and range over the particles", ("0", "1"), top, left, right)
     yield from _masses(steps, columns, top)
     n = len(trace.samples)
@@ -34,9 +34,7 @@ def panels(trace: Trace, columns: Sequence[float], top: float, left: float) -> I
     yield from _sizes(trace, steps, columns, top, left, right)
 
 
-def _frame(
-    title: str, told: str, ends: tuple[str, str], top: float, left: float, right: float
-) -> Iterator[Shape]:
+def _frame(title: str, told: str, ends: tuple[str, str], top: float, left: float, right: float) -> Iterator[Shape]:
     yield Text(left, top - 11, title, "ink", 12.5, bold=True)
     yield Text(left + 8 + 7.4 * len(title), top - 11, told, "soft", 11.5)
     for share, label in ((0.0, ends[1]), (1.0, ends[0])):

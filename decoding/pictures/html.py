@@ -27,7 +27,8 @@ def html(drawing: Drawing, figures: Table = ()) -> str:
 <style>
 :root {{ {_variables(LIGHT)} }}
 @media (prefers-color-scheme: dark) {{ :root {{ {_variables(DARK)} }} }}
-body {{ margin: 2rem auto; max-width: 76rem; padding: 0 1rem; font: 16px/1.5 {SANS}; background: var(--paper); color: var(--ink) }}
+body {{ margin: 2rem auto; max-width: 76rem; padding: 0 1rem; font: 16px/1.5 {SANS} }}
+body {{ background: var(--paper); color: var(--ink) }}
 figure {{ margin: 0; overflow-x: auto }}
 svg {{ display: block }}
 table {{ border-collapse: collapse; margin-top: 2rem; font-size: 14px }}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 Edge = tuple[int, int]
 _SWEEPS = 12
@@ -104,7 +105,7 @@ def _sides(bends: dict[Edge, list[int]]) -> tuple[Neighbours, Neighbours]:
     """Of every node and bend its neighbours to the left, and those to the right."""
     left, right = Neighbours(), Neighbours()
     for way in bends.values():
-        for a, b in zip(way, way[1:], strict=False):
+        for a, b in pairwise(way):
             right.setdefault(a, []).append(b)
             left.setdefault(b, []).append(a)
     return left, right
@@ -139,7 +140,7 @@ def _sort_by_neighbours(row: list[int], rows: list[list[int]], sides: Neighbours
 
 def _crossings(rows: list[list[int]], right: Neighbours) -> int:
     count = 0
-    for row, following in zip(rows, rows[1:], strict=False):
+    for row, following in pairwise(rows):
         place = {node: i for i, node in enumerate(following)}
         ends = [place[b] for a in row for b in sorted(right.get(a, []), key=place.__getitem__)]
         count += sum(x > y for i, x in enumerate(ends) for y in ends[i + 1 :])

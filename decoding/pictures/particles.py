@@ -35,9 +35,7 @@ class _Placed:
     width: float
 
 
-def particles_picture(
-    trace: Trace, vocabulary: Vocabulary, title: str = "Particles", most_steps: int = 48
-) -> Drawing:
+def particles_picture(trace: Trace, vocabulary: Vocabulary, title: str = "Particles", most_steps: int = 48) -> Drawing:
     """Draw a run, its first `most_steps` tokens.
 
     >>> from grammars import regex

@@ -20,7 +20,8 @@ def svg(drawing: Drawing) -> str:
     >>> svg(Drawing("Nothing", width=10, height=10)).count("<title>")
     1
     """
-    size = f'width="{drawing.width:.0f}" height="{drawing.height:.0f}" viewBox="0 0 {drawing.width:.0f} {drawing.height:.0f}"'
+    width, height = f"{drawing.width:.0f}", f"{drawing.height:.0f}"
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" font-family={quoteattr(SANS)}>',

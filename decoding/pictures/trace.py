@@ -33,19 +33,6 @@ class Branch:
     """The share of the final weight that goes through it."""
     children: dict[int, Branch] = field(default_factory=dict[int, "Branch"])
 
-    def leaves(self) -> int:
-        """How many branches end below this one.
-
-        >>> Branch(0).leaves()
-        1
-        """
-        open_, count = [self], 0
-        while open_:
-            branch = open_.pop()
-            open_.extend(branch.children.values())
-            count += not branch.children
-        return count
-
 
 @dataclass(frozen=True)
 class Step:
@@ -131,4 +118,3 @@ def _path(root: Branch, steps: Prefix) -> Iterator[Branch]:
             return
         branch = branch.children[step]
         yield branch
-

@@ -18,7 +18,17 @@ from typing import TYPE_CHECKING
 
 from grammars.expression import EPSILON, NOTHING, Call, Node, choice, optional, repeat, sequence, text
 from grammars.schema.arrays import ArraySet, Contains, least
-from grammars.schema.registers.marks import CLOSE, END, OPEN_REPEATED, OPEN_TIGHT, OPEN_UNIQUE, mark, mark_rules
+from grammars.schema.registers.marks import (
+    CLOSE,
+    END,
+    OPEN_REPEATED,
+    OPEN_TIGHT,
+    OPEN_TIGHT_REPEATED,
+    OPEN_UNIQUE,
+    TIGHT,
+    mark,
+    mark_rules,
+)
 from grammars.schema.registers.used import ENOUGH
 from grammars.schema.terms import FALSE, TRUE, Term, conj, neg
 
@@ -41,7 +51,7 @@ class ItemRules:
         registers = None
         values: list[Term] | None = None
         if arrays.repeated:
-            registers = OPEN_REPEATED
+            registers = OPEN_REPEATED if self._can_repeat(arrays) else OPEN_TIGHT_REPEATED
         elif arrays.unique:
             values = self._listed(arrays)
             if values is None:
@@ -61,7 +71,7 @@ class ItemRules:
             opening, closing = sequence([opening, mark(registers)]), sequence([closing, mark(CLOSE)])
         found = sequence([opening, space, closing] if items == EPSILON else [opening, space, items, closing])
         empty_is_one = not arrays.low and not arrays.repeated and not any(part.low for part in arrays.contains)
-        if registers in (None, OPEN_UNIQUE) or empty_is_one:
+        if registers not in TIGHT or empty_is_one:
             return found
         return self._assembly.doubtful(name, found)
 
@@ -92,6 +102,11 @@ class ItemRules:
         if not enough or (high > len(counts) and rest.least < high) or not self._finds_fresh(arrays):
             return arrays, OPEN_TIGHT
         return arrays, OPEN_UNIQUE
+
+    def _can_repeat(self, arrays: ArraySet) -> bool:
+        """Whether any item may be followed by two equal ones."""
+        terms = (*arrays.prefix, arrays.rest)
+        return not arrays.contains and arrays.high is None and all(self._assembly.count_of(t).least for t in terms)
 
     def _finds_fresh(self, arrays: ArraySet) -> bool:
         """Whether all that `contains` may ask of an item has endlessly many values, or none."""

@@ -90,7 +90,7 @@ class Trie:
         table: StateTable | None = None,
     ):
         require(stored >= 1, f"at least one token is stored for a prefix, not {stored}")
-        require(max_bytes >= 1 << 12, f"max_bytes is at least {1 << 12}, not {max_bytes}")
+        require(max_bytes >= 1 << 10, f"max_bytes is at least {1 << 10}, not {max_bytes}")
         self.masks, self.stored, self.max_bytes = masks, stored, max_bytes
         self.bound = float(sum(getattr(potential, "log_bound", 0.0) for potential in problem.potentials))
         self.nodes, self.edges, self.found = Nodes(), Edges(), Found()

@@ -166,7 +166,9 @@ def test_it_reads_a_person_out_of_a_sentence():
     assert answer == {"name": "Ada Lovelace", "age": 36, "city": "London"}
 
 
-def test_it_answers_in_a_chat():
-    capital, hello = greedy(load(), ["User: What is the capital of France?\nAssistant:", "User: Hello!\nAssistant:"])
-    assert "Paris" in capital
-    assert hello.startswith((" Hello", " Hi"))
+def test_it_writes_queries_and_greets():
+    query, hello = greedy(
+        load(), ["Write an SQL query: Show all books sorted by year.\nSQL:", "User: Hello!\nAssistant:"]
+    )
+    assert query == " SELECT * FROM books ORDER BY year;"
+    assert hello.startswith(" Hello! How can I help you?")

@@ -86,6 +86,9 @@ WEIGHTED: dict[str, tuple[Callable[[], Sampler], int]] = {
     "geometric": (lambda: AdaptiveRejection("geometric", rejects=1), 10),
     "wildcard": (lambda: AdaptiveRejection("wildcard", head=1), 20),
     "wildcard, two": (lambda: AdaptiveRejection("wildcard"), 20),
+    "wildcard, impatient": (lambda: AdaptiveRejection("wildcard", head=1, patience=1), 20),
+    "recursive, impatient": (lambda: AdaptiveRejection("recursive", patience=1), 20),
+    "recursive, without patience": (lambda: AdaptiveRejection("recursive", patience=0), 5),
 }
 
 

@@ -117,9 +117,10 @@ class Choice:
         ends = Ends([], [])
         for token in places[self._bits(undecided)[places] != 0].tolist():
             after = reading.after(token, 0)
-            if any(map(_is_settled, after)) and not any(map(_is_doubtful, reading.path)):
+            doubtful = any(map(_is_doubtful, reading.path))
+            if any(map(_is_settled, after)) and not doubtful:
                 ends.harmless.append(token)
-            elif after:
+            elif after or doubtful:
                 ends.dependent.append(token)
         return ends
 

@@ -4,7 +4,8 @@
     object = "{" OPEN_KEYS BEGIN key END ":" value ("," ...)* "}" CLOSE
 
 OPEN_UNIQUE says that fresh values never run out, whatever was used (`richness`): an item can then always be finished
-unless it already equals, or can only become, a used one. OPEN_TIGHT does not say so, and the future is searched.
+unless it already equals, or can only become, a used one. OPEN_REPEATED opens an array in which some value must occur
+twice, and says that it always can. The tight ones do not say so, and the future is searched.
 """
 
 from __future__ import annotations
@@ -13,8 +14,13 @@ from typing import Final
 
 from grammars.expression import EPSILON, Call, Node, Rules, Text
 
-OPEN_UNIQUE, OPEN_TIGHT, OPEN_REPEATED, OPEN_KEYS, OPEN_TIGHT_KEYS, BEGIN, END, CLOSE = range(0xF8, 0x100)
-FIRST_MARK: Final = OPEN_UNIQUE
+FIRST_MARK: Final = 0xF7
+OPEN_UNIQUE, OPEN_REPEATED, OPEN_KEYS = range(FIRST_MARK, 0xFA)
+OPEN_TIGHT, OPEN_TIGHT_REPEATED, OPEN_TIGHT_KEYS = range(0xFA, 0xFD)
+BEGIN, END, CLOSE = range(0xFD, 0x100)
+REPEATED: Final = frozenset({OPEN_REPEATED, OPEN_TIGHT_REPEATED})
+KEYS: Final = frozenset({OPEN_KEYS, OPEN_TIGHT_KEYS})
+TIGHT: Final = frozenset({OPEN_TIGHT, OPEN_TIGHT_REPEATED, OPEN_TIGHT_KEYS})
 _PREFIX = "mark "
 
 

@@ -38,16 +38,14 @@ class Level(NamedTuple):
 
     def is_lasting(self) -> bool:
         """Whether fresh values never run out, or none are needed."""
-        return self.mode in (marks.OPEN_UNIQUE, marks.OPEN_KEYS) or (
-            self.mode == marks.OPEN_REPEATED and self.reader is None
-        )
+        return self.mode not in marks.TIGHT or (self.reader is None and self.mode in marks.REPEATED)
 
     def is_free(self) -> bool:
         """Whether nothing that was used keeps the array from being finished."""
-        return self.is_lasting() and (self.reader in (None, IDLE) or not self._could_repeat())
+        return self.is_lasting() and (self.mode in marks.REPEATED or self.reader == IDLE or not self._could_repeat())
 
     def has_parted(self) -> bool:
-        """Whether the value at hand has parted from all used ones: until it ends, nothing can go wrong."""
+        """Whether the value at hand has parted from all used ones: until it ends, nothing changes."""
         return self.is_lasting() and (self.reader is None or (self.reader != IDLE and not self._could_repeat()))
 
     def risky_bytes(self) -> frozenset[int] | None:
@@ -71,9 +69,8 @@ class Level(NamedTuple):
             return self
         value = self.reader.value()
         if value in self.used:
-            return Level(self.mode) if self.mode == marks.OPEN_REPEATED else None
-        keys = self.mode in (marks.OPEN_KEYS, marks.OPEN_TIGHT_KEYS)
-        return Level(self.mode, self.used.with_value(value), None if keys else IDLE)
+            return Level(self.mode) if self.mode in marks.REPEATED else None
+        return Level(self.mode, self.used.with_value(value), None if self.mode in marks.KEYS else IDLE)
 
 
 Levels = tuple[Level, ...]
@@ -106,13 +103,12 @@ def _place(place: int, byte: int) -> int:
 def _marked(levels: Levels, byte: int) -> Levels | None:
     """The levels after a mark, None if it is not allowed there."""
     if byte < marks.BEGIN:
-        keys = byte in (marks.OPEN_KEYS, marks.OPEN_TIGHT_KEYS)
-        return (*levels, Level(byte, NONE, None if keys else IDLE))
+        return (*levels, Level(byte, NONE, None if byte in marks.KEYS else IDLE))
     top = levels[-1]
     if byte == marks.BEGIN:
         return (*levels[:-1], Level(top.mode, top.used, IDLE))
     if byte == marks.CLOSE:
-        return None if top.mode == marks.OPEN_REPEATED and top.reader is not None else levels[:-1]
+        return None if top.mode in marks.REPEATED and top.reader is not None else levels[:-1]
     ended = top.ended()
     return None if ended is None else (*levels[:-1], ended)
 
