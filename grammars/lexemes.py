@@ -138,14 +138,16 @@ class LexemeTable:
     def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """`row_edge`, `row_accepts` and `edges` of the program."""
         self._close_rows()
-        row_edges, accepts, edges = zip(*self._pieces, strict=True)
-        row_edge = np.concatenate([np.zeros(1, np.int64), *map(np.diff, row_edges)])
-        np.cumsum(row_edge, out=row_edge)
-        joined = np.concatenate(edges)
-        base = np.repeat(self._bases, [len(piece) for piece in edges])
-        targets = joined[:, 2]
-        joined[:, 2] = np.where(targets < 0, FINAL, targets + base)
-        return row_edge, np.concatenate(accepts), joined
+        lengths = [len(piece.edges) for piece in self._pieces]
+        edges = np.concatenate([piece.edges for piece in self._pieces])
+        targets = edges[:, 2]
+        base = np.array(self._bases, np.int64).repeat(np.array(lengths, np.int64))
+        edges[:, 2] = np.where(targets < 0, FINAL, targets + base)
+        row_edge, before = [np.zeros(1, np.int64)], 0
+        for piece, length in zip(self._pieces, lengths, strict=True):
+            row_edge.append(piece.row_edge[1:] + before)
+            before += length
+        return np.concatenate(row_edge), np.concatenate([piece.row_accepts for piece in self._pieces]), edges
 
 
 def _runs_of_bits(mask: int) -> Iterable[Edge]:

@@ -204,7 +204,15 @@ class _Lowering:
         if isinstance(node, Lexeme) and not isinstance(node.automaton, ByteAutomaton):
             return self._lazy_lexeme(node, after, node.automaton)
         state = self._same_state(LEX, self._lexemes.start(node), after)
-        return self._split([state, after]) if _may_be_empty(node) else state
+        return self._either(state, after) if _may_be_empty(node) else state
+
+    def _either(self, state: int, after: int) -> int:
+        """A choice of two places, of which a rule needs only one."""
+        key = (SPLIT, state, after)
+        known = self._own.get(key)
+        if known is None:
+            known = self._own[key] = self._split([state, after])
+        return known
 
     def _choice(self, node: Choice, after: int, rules: Rules) -> Emission:
         texts = [option.data for option in node.options if isinstance(option, Text)]

@@ -1,10 +1,9 @@
 """What of masks depends on a vocabulary alone, shared by every automaton over it.
 
-*Regions*: below a node of the trie, the tokens that begin with a character of one set and go on with characters of
-another (the inside of a string, a name, a number). Most end there: they are a row. The others, as `.", "` does, leave
-in one of few ways: those ends are a small trie of their own. Whoever stands before a string takes the row and walks
-the ends instead of a hundred thousand tokens. Building a region costs ten walks, so it is built when it is asked for
-again.
+*Regions*: below a node of the trie, the tokens that begin with a character of some set (the inside of a string, of a
+name, of a number). Most have nothing else: they are a row. The others, as `.", "` does, leave the set in one of few
+ways: those ends are a small trie of their own. Whoever stands before a string takes the row and walks the ends instead
+of a hundred thousand tokens. Building a region costs ten walks, so it is built when it is asked for again.
 
 *Lengths*: the tokens shorter than a number of bytes.
 """
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grammars.forking import lock_for
-from grammars.kernels.walk import exits
+from grammars.kernels.walk import clear_tokens, exits
 from grammars.trie import Trie, build_trie
 
 _KEPT = 128  # regions, and rows of lengths: some 5 MB for a vocabulary of 128,000 tokens
@@ -28,7 +27,7 @@ _MOST_EXITS = 20_000  # tokens
 T = TypeVar("T")
 Mask = NDArray[np.uint32]
 Set = tuple[int, ...]  # characters: two words of ASCII bytes, and whether all others belong to it
-Place = tuple[int, int, Set, Set]  # a node, its depth, first characters, characters that may follow
+Place = tuple[int, int, Set, bool]  # a node, its depth, a set, whether other characters of it may come first
 
 
 class Region(NamedTuple):
@@ -51,9 +50,9 @@ class TokenRows:
         self._shorter: OrderedDict[int, Mask] = OrderedDict()
         self._lock = lock_for(self)
 
-    def region(self, node: int, depth: int, firsts: Set, loops: Set) -> Region | None:
+    def region(self, node: int, depth: int, loops: Set, others_first: bool) -> Region | None:
         """The region below a node, or None if it does not pay."""
-        place = (node, depth, firsts, loops)
+        place = (node, depth, loops, others_first)
         with self._lock:
             if place in self._regions:
                 self._regions.move_to_end(place)
@@ -65,7 +64,8 @@ class TokenRows:
             return self._regions[place]
 
     def _region(self, place: Place) -> Region | None:
-        node, depth, firsts, loops = place
+        node, depth, loops, others_first = place
+        firsts = (*loops[:2], int(others_first))
         row = np.zeros(self._words, np.uint32)
         found, begins = np.empty((2, len(self._trie.tokens)), np.int64)
         t = self._trie
@@ -74,6 +74,11 @@ class TokenRows:
             return None
         row.flags.writeable = False
         return Region(row, self._exits(found[:size], depth + begins[:size]))
+
+    def without(self, node: int, firsts: Set, row: Mask) -> None:
+        """Clear the tokens below a node that go on with one of some ASCII characters."""
+        t = self._trie
+        clear_tokens(t.byte, t.nodes, t.tokens, node, firsts[0], firsts[1], row)
 
     def _exits(self, found: NDArray[np.int64], begins: NDArray[np.int64]) -> Trie:
         ends = [self._tokens[token][begin:] for token, begin in zip(found.tolist(), begins.tolist(), strict=True)]

@@ -142,9 +142,9 @@ class Auto:
         samples = state.sampler.finish(state.problem, state.inner)
         if state.known is not None:
             samples = joined(state.known, samples)
-        trie = state.trie
-        certificate = certified(problem, trie.log_found, trie.log_root)
-        return replace(samples, certificate=certificate, notes=samples.notes | state.notes)
+            certificate = certified(problem, state.trie.log_found, state.trie.log_root)
+            samples = replace(samples, certificate=certificate)
+        return replace(samples, notes=samples.notes | state.notes)
 
     def _trie_sampler(self, max_calls: int | None, mode: str = "weighted") -> BTW:
         return BTW(
@@ -182,7 +182,8 @@ class Auto:
             return "BTW", f"the weights are even: {found.effective:.0%} of the draws are effective"
         if found.new <= 0.5:
             return "BTW", f"draws come back to known prefixes: {found.new:.0%} were new"
-        return "SMC", f"the weights are uneven ({found.effective:.0%} effective), {found.new:.0%} of prefixes new"
+        because = f"the weights are uneven ({found.effective:.0%} effective) and {found.new:.0%} of the prefixes new"
+        return "SMC", because
 
     def _particles(self, problem: Problem, state: Watched, calls: int | None, rng: Source) -> Watched:
         """SMC for what is not found yet."""
@@ -196,7 +197,7 @@ class Auto:
 
 
 class Rest:
-    """What a trie says about the texts that are not found: a potential that is 0 on found ones, and log H(u) on the way.
+    """What a trie says about texts that are not found: a potential that excludes found ones, and is log H on the way.
 
     >>> from samplers.contracts import tiny_problem
     >>> problem = tiny_problem()

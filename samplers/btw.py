@@ -49,7 +49,7 @@ from samplers.protocols import Info
 from samplers.samples import END, Samples
 from samplers.tape import Source, Tape, coins, tape_of
 from samplers.trie import StateTable, Trie, Tries
-from samplers.trie.rounds import NOWHERE, Run, as_samples, begun, certified, continued, log_difference
+from samplers.trie.rounds import NOWHERE, Run, as_samples, begun, certified, continued, distinct_mass, log_difference
 from samplers.trie.tree import Text
 from samplers.trie.twist import Twisted, learned
 from samplers.trie.walks import Bounds, Descent, Guide
@@ -142,7 +142,8 @@ class BTW:
             "log_found": trie.log_found,
             "log_left": trie.log_root,
         }
-        return replace(samples, certificate=certified(problem, trie.log_found, trie.log_root), notes=notes)
+        shown = distinct_mass(tally.accepted) if self.mode == "exact" else None
+        return replace(samples, certificate=certified(problem, trie.log_found, trie.log_root, shown), notes=notes)
 
     def _guide(self) -> Guide:
         twisted = self.mode == "weighted" and self.twist is not False
@@ -226,7 +227,8 @@ class BTW:
             descents = sum(trial is None for trial in trials)
             if descents:
                 return descents, tally
-            tally = replace(tally, accepted=(*tally.accepted, *(t for t in trials if t is not None)), trials=())
+            picked = [*tally.accepted, *(trial for trial in trials if trial is not None)]
+            tally = replace(tally, accepted=tuple(picked[: tally.n]), trials=())
         if tally.log_z is None and len(tally.accepted) == tally.n > 0:
             if log_left > -math.inf:
                 return 1, replace(tally, trials=(None,))

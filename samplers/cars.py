@@ -121,7 +121,8 @@ class CARS:
         rows = (*tally.accepted, *(NOWHERE,) * (tally.n - len(tally.accepted)))
         samples = as_samples(problem, rows, np.full(len(rows), log_z))
         found = distinct_mass((*tally.drawn, *tally.after))
-        certificate = certified(problem, found, log_difference(state.trie.log_root, found))
+        left = log_difference(state.trie.log_root, found)
+        certificate = certified(problem, found, left, distinct_mass(tally.accepted))
         notes = {"draws": tally.draws, "log_root": state.trie.log_root}
         return replace(samples, certificate=certificate, notes=notes)
 

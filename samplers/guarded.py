@@ -236,7 +236,8 @@ def _chained(state: Pool, log_w: Floats, tape: Tape) -> Pool:
     at, moves = np.zeros(state.n, np.int64), 0
     for proposal in range(1, log_w.shape[1]):
         here, there = log_w[chain, at], log_w[:, proposal]
-        ratio = np.where(there == -math.inf, -math.inf, there - np.where(here == -math.inf, there, here))
+        ratio, ends = np.full(state.n, -math.inf), there > -math.inf
+        ratio[ends] = np.where(here[ends] > -math.inf, there[ends] - here[ends], 0.0)
         heads = coins(tape, ratio)
         at = np.where(heads, proposal, at)
         moves += int(heads.sum())

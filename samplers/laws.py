@@ -88,7 +88,12 @@ def distribution(log_weights: Iterable[float]) -> list[Fraction]:
 
 
 class ScriptedTape:
-    """Replays a script of choices, then takes the first possible one; remembers what else could have been chosen."""
+    """Replays a script of choices, then takes the first possible one; remembers what else could have been chosen.
+
+    >>> tape = ScriptedTape([1])
+    >>> tape.choose(np.log([[0.5, 0.25, 0.25]])).tolist(), str(tape.probability), tape.taken
+    ([1], '1/4', [1])
+    """
 
     def __init__(self, script: list[int]):
         self._script = script

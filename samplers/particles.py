@@ -8,6 +8,21 @@ A step of such a sampler is: `frontier` (what the running particles look at), a 
 At the token budget only the end may follow: it is forced where the text is complete, with its probability as weight,
 and the others are cut with weight 0. So truncated texts are never counted as finished, and the target is exactly the
 one restricted to texts within the budget.
+
+>>> from grammars import Vocabulary, regex
+>>> from samplers.models import Tabulated
+>>> v = Vocabulary([b"a", b"b", b"<end>"], eos=[2])
+>>> problem = Problem(Tabulated(v, {}, otherwise=[2, 1, 1]), regex("a|bb"))
+>>> particles = started(problem, 2)
+>>> front = frontier(problem, particles, problem.model.log_probs(particles.contexts))
+>>> len(front.contexts), front.rows.tolist(), at_budget(problem, particles)
+(1, [0, 0], False)
+>>> after = extended(problem, particles, front, Proposal(np.array([0, 1]), np.log([0.75, 0.75])))
+>>> [t.tolist() for t in after.tokens], after.running.tolist(), np.exp(after.log_weights).tolist()
+([[0], [1]], [0, 1], [0.75, 0.75])
+>>> only = selected(after, np.array([1, 1]), after.log_weights)
+>>> only.demand, len(only.contexts), collected(problem, only).finish
+(2, 1, ('length', 'length'))
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ text); they are bound to the model's here.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -225,7 +225,9 @@ def _require_count(max_tokens: object) -> None:
 def _listed(potentials: object) -> Sequence[Any]:
     if isinstance(potentials, Potential | Bindable):  # a single one, forgotten to be put into a list
         return (potentials,)
-    return tuple(cast("Sequence[Any]", potentials))
+    if potentials is not None and not isinstance(potentials, Iterable):
+        raise BrokenContract(f"potentials is a sequence of potentials, not {_name(potentials)}")
+    return tuple(cast("Iterable[Any]", potentials or ()))
 
 
 def _nowhere(n: int) -> Floats:

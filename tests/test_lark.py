@@ -14,6 +14,7 @@ import pytest
 
 from grammars.errors import GrammarSyntaxError, LimitExceeded, ScansionError, UnsupportedFeature
 from grammars.expression import Call, Repeat, subexpressions
+from grammars.grammar import Grammar
 from grammars.lark_syntax import read_lark
 from grammars.limits import Limits
 from tests.naive.random_grammars import RandomGrammars
@@ -207,7 +208,9 @@ def test_errors_say_where(grammar: str, column: int) -> None:
         "%declare A\nstart: A",
         "%declare a\nstart: a",
         "start: <|end|>",
-        "start: %json {}",
+        "start: A\nA: %json {}",
+        'start: %json {"type": "string", "pattern": "(a)\\\\1"}',
+        "start: %llguidance {}",
         r"start: /(a)\1/",
         "start: /a/l",
         "%import python.file_input -> start",
@@ -216,6 +219,36 @@ def test_errors_say_where(grammar: str, column: int) -> None:
 def test_what_cannot_be_enforced_is_refused(grammar: str) -> None:
     with pytest.raises(UnsupportedFeature):
         read_lark(grammar)
+
+
+def test_a_schema_may_stand_in_a_rule() -> None:
+    start, rules = read_lark(
+        """start: "call " %json {"properties": {"a": {"items": {"type": "string"}, "uniqueItems": true}},
+                                 "type": "object", "required": ["a"], "additionalProperties": false} other*
+        other: ";" %json { "minimum": 3, "type": "integer" }
+        %ignore " "
+        """
+    )
+    grammar = Grammar.of_rules(start, rules)
+    assert grammar.matches(b'call {"a": ["x","y"]} ; 5;6')
+    assert not grammar.matches(b'call {"a": ["x","x"]}')
+    assert not grammar.matches(b'call {"a": []}; 2')
+    assert not grammar.matches(b'call {"b": []}')
+
+
+@pytest.mark.parametrize(
+    ("grammar", "message"),
+    [
+        ("start: %json 3", "wants a schema"),
+        ('start: %json {"type": "integer"', "does not end"),
+        ('start: %json {"type": "text"}', "%json: type"),
+        ("start: %json {'type'}", "not JSON"),
+    ],
+)
+def test_a_bad_schema_in_a_rule_is_an_error_with_a_place(grammar: str, message: str) -> None:
+    with pytest.raises(GrammarSyntaxError, match=message) as caught:
+        read_lark(grammar)
+    assert caught.value.span is not None
 
 
 def test_priorities_and_modifiers_do_not_change_the_language() -> None:

@@ -68,8 +68,8 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[Region]:
     """The regions that are used from now on."""
     region, seen = TokenRows.region, list[Region]()
 
-    def noted(rows: TokenRows, node: int, depth: int, firsts: Set, loops: Set) -> Region | None:
-        found = region(rows, node, depth, firsts, loops)
+    def noted(rows: TokenRows, node: int, depth: int, loops: Set, others_first: bool) -> Region | None:
+        found = region(rows, node, depth, loops, others_first)
         seen.extend([found] if found else [])
         return found
 

@@ -254,7 +254,7 @@ def random_text(grammar: Grammar, rng: random.Random) -> bytes:
             break
         closing = [byte for byte in moves if byte in b'"]},']
         plain = [byte for byte in moves if byte in b'[{"ab01,]}tn']
-        byte = rng.choice(closing if closing and len(text) > 30 else plain or moves)
+        byte = rng.choice(closing if closing and len(text) > 30 and rng.random() < 0.7 else plain or moves)
         text.append(byte)
         state = automaton.advance(state, byte)
     return bytes(text)

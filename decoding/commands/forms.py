@@ -30,9 +30,23 @@ PydanticOption = Annotated[
 ModelOption = Annotated[
     str | None, typer.Option("--model", metavar="PATH|NAME", help="A Hugging Face model; default: the built-in one.")
 ]
+
+
+def _sampler_names(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    from decoding.sampler_names import names
+
+    return [name for name in names() if name.lower().startswith(incomplete.lower())]
+
+
 SamplerOption = Annotated[
     str,
-    typer.Option("--sampler", metavar="NAME[:OPTION=VALUE,...]", help="How to draw, such as smc:n=16 or cars."),
+    typer.Option(
+        "--sampler",
+        metavar="NAME[:OPTION=VALUE,...]",
+        help="How to draw, such as smc:n=16 or cars.",
+        autocompletion=_sampler_names,
+    ),
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, help="Makes a run repeatable.")]
 MaxTokensOption = Annotated[int, typer.Option("--max-tokens", min=0, help="At most so many tokens, the end apart.")]

@@ -140,7 +140,10 @@ def rotated(heads: Floats, turn: tuple[Floats, Floats]) -> Floats:
     cosine, sine = turn
     half = heads.shape[2] // 2
     left, right = heads[:, :, :half], heads[:, :, half:]
-    return np.concatenate([left * cosine - right * sine, right * cosine + left * sine], axis=2)
+    turned = np.empty_like(heads)
+    turned[:, :, :half] = left * cosine - right * sine
+    turned[:, :, half:] = right * cosine + left * sine
+    return turned
 
 
 def silu(x: Floats) -> Floats:

@@ -33,7 +33,7 @@ class NGrams:
 
     >>> model = NGrams(np.array([0, 1, 0, 1, 0, 1, 0]), order=2, size=2)
     >>> model.log_probs(np.array([0, 1, 0])).round(2).tolist()
-    [-0.61, -0.13, -0.12]
+    [-0.59, -0.15, -0.12]
     """
 
     def __init__(self, tokens: Ints, order: int, size: int):

@@ -31,8 +31,7 @@ def automaton_picture(graph: Graph, title: str = "Automaton") -> Drawing:
     drawing = Drawing(
         title, _told(graph), max(right + _MARGIN, 640), lowest + _LANE * (max(lanes.values(), default=0)) + 44
     )
-    drawing.add(Text(_MARGIN, 34, shortened(title, 110), size=17, bold=True, tip=title))
-    drawing.add(Text(_MARGIN, 55, drawing.subtitle, "soft", 12.5))
+    drawing.headline(_MARGIN)
     drawing.add_all(_edges(graph, placed, at, lanes, lowest))
     drawing.add_all(_nodes(graph, at))
     return drawing

@@ -29,11 +29,10 @@ def distributions_picture(comparison: Comparison, title: str = "Distributions", 
     'masking is wrong in 40 of 100 answers'
     """
     drawing = Drawing(title, told(comparison))
-    drawing.add(Text(_LEFT, 34, shortened(title, 100), size=17, bold=True, tip=title))
-    drawing.add(Text(_LEFT, 55, drawing.subtitle, "soft", 12.5))
+    drawing.headline(_LEFT)
     shapes, bottom = bars(comparison, most)
     drawing.add_all(shapes, dy=_HEAD)
-    drawing.width = max(_LEFT + _label_width(comparison.texts(most)) + _WIDTH + 90, 720)
+    drawing.width = max(drawing.width, _LEFT + _label_width(comparison.texts(most)) + _WIDTH + 90, 720)
     drawing.height = _HEAD + bottom + 24
     return drawing
 

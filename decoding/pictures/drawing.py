@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 MONO_WIDTH = 0.602  # of a letter, in terms of the font size: the same in nearly all monospaced fonts
 _SANS_WIDTH = 0.54  # on average
+_TITLE, _SUBTITLE, _LONGEST_TITLE = 17.0, 12.5, 96
 
 Point = tuple[float, float]
 
@@ -85,6 +86,21 @@ class Drawing:
     width: float = 0
     height: float = 0
     shapes: list[Shape] = field(default_factory=list[Shape])
+
+    def headline(self, left: float) -> None:
+        """Write title and subtitle at the top, and make the paper wide enough for them.
+
+        >>> drawing = Drawing("What masking writes")
+        >>> drawing.headline(20)
+        >>> drawing.width > 180, [shape.y for shape in drawing.shapes]
+        (True, [34])
+        """
+        title = shortened(self.title, _LONGEST_TITLE)
+        self.add(Text(left, 34, title, size=_TITLE, bold=True, tip=self.title if title != self.title else ""))
+        if self.subtitle:
+            self.add(Text(left, 55, self.subtitle, "soft", _SUBTITLE))
+        widest = max(width_of(title, 1.08 * _TITLE), width_of(self.subtitle, _SUBTITLE))  # bold letters are wider
+        self.width = max(self.width, left + widest + 24)
 
     def add(self, *shapes: Shape) -> None:
         """Put shapes on top of the others."""

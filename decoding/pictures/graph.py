@@ -59,9 +59,9 @@ def graph_of(grammar: Grammar, most: int = 60) -> Graph:
     >>> from grammars import regex
     >>> graph = graph_of(regex("(ab)+c?"))
     >>> graph.labels, graph.accepting
-    ({(0, 1): 'ab', (1, 1): 'ab', (1, 2): 'c'}, {1, 2})
+    ({(0, 1): 'a', (1, 2): 'b', (2, 1): 'a', (2, 3): 'c'}, {2, 3})
     """
-    explored = _merged(_explored(grammar.compile(single_bytes())))
+    explored = _merged(_explored(grammar.compile(single_bytes()), min(_MOST_EXPLORED, 40 + 8 * most)))
     kept, moves = _characters(explored, most)
     accepting = {number for number, state in enumerate(kept) if explored.accepting[state]}
     opened = {number for number, state in enumerate(kept) if len(explored.moves) <= state or number not in moves}
@@ -69,12 +69,12 @@ def graph_of(grammar: Grammar, most: int = 60) -> Graph:
     return _without_chains(Graph(words, accepting, opened))
 
 
-def _explored(automaton: TokenAutomaton) -> _Explored:
+def _explored(automaton: TokenAutomaton, most: int) -> _Explored:
     number, states, rows = {automaton.start: 0}, [automaton.start], list[NDArray[np.int64]]()
     every_byte = np.arange(256)
     pins = list[object]()
     for state in states:
-        if len(rows) >= _MOST_EXPLORED:
+        if len(rows) >= most:
             break
         after = automaton.advance_many(np.full(256, state), every_byte)
         pins.append(automaton.matcher_at([s for s in np.unique(after).tolist() if s >= 0]))
@@ -95,11 +95,12 @@ def _merged(explored: _Explored) -> _Explored:
     blocks[unknown] = 2 + np.arange(int(unknown.sum()))
     while True:
         after = np.append(blocks, [-2, -1])[moves]  # -1 and -2 index the last two, which keep themselves
-        signature = np.column_stack([blocks, after])
-        _, refined = np.unique(signature, axis=0, return_inverse=True)
-        if len(np.unique(refined)) == len(np.unique(blocks)):
-            return _quotient(explored, moves, refined.ravel())
-        blocks = refined.ravel()
+        number: dict[bytes, int] = {}
+        signatures = [row.tobytes() for row in np.column_stack([blocks, after])]
+        refined = np.array([number.setdefault(signature, len(number)) for signature in signatures])
+        if len(number) == len(np.unique(blocks)):
+            return _quotient(explored, moves, refined)
+        blocks = refined
 
 
 def _quotient(explored: _Explored, moves: NDArray[np.int64], blocks: NDArray[np.int64]) -> _Explored:

@@ -76,8 +76,7 @@ def mass_picture(
     drawing = Drawing(title, f"the form allows {share} of the mass on the way through this text, all places multiplied")
     columns = _columns(along)
     right = columns[-1][0] + columns[-1][1]
-    drawing.add(Text(_LEFT - 36, 34, shortened(title, 100), size=17, bold=True, tip=title))
-    drawing.add(Text(_LEFT - 36, 55, drawing.subtitle, "soft", 12.5))
+    drawing.headline(_LEFT - 36)
     drawing.add_all(_legend())
     drawing.add_all(_axis(right))
     for place, column in zip(along, columns, strict=True):
@@ -92,7 +91,7 @@ def mass_picture(
         drawing.add(Text(_LEFT - 36, bottom + 28, "Where it leads: the probability of each text", bold=True, size=13.5))
         drawing.add_all(shapes, dx=0, dy=bottom + 44)
         bottom, width = bottom + 44 + height, max(width, 760)
-    drawing.width, drawing.height = max(width, 720), bottom + 20
+    drawing.width, drawing.height = max(drawing.width, width, 720), bottom + 20
     return drawing
 
 

@@ -13,7 +13,7 @@ LIGHT: Final[Mapping[str, str]] = {
     "soft": "#5d6875",
     "ink": "#1b2129",
     "accent": "#2a66d1",
-    "second": "#b75a06",
+    "second": "#a85004",
     "third": "#14794a",
     "fourth": "#9440bf",
 }

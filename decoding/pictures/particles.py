@@ -55,8 +55,7 @@ def particles_picture(trace: Trace, vocabulary: Vocabulary, title: str = "Partic
     leaves = [p for p in placed if p.branch.weight > 0 and p.branch.token == END and p.parent]
     texts = columns[-1][0] + columns[-1][1] + 24
     drawing = Drawing(title, _told(trace), max(texts + _BAR + 90, 720), bottom + 2 * (PANEL + GAP) + 34)
-    drawing.add(Text(_LEFT - 24, 34, shortened(title, 100), size=17, bold=True, tip=title))
-    drawing.add(Text(_LEFT - 24, 55, drawing.subtitle, "soft", 12.5))
+    drawing.headline(_LEFT - 24)
     drawing.add_all(_resamplings(trace, columns, bottom))
     drawing.add_all(shape for p in placed if p.parent for shape in _grown(p, columns))
     drawing.add_all(shape for p in placed for shape in _word(p, columns, vocabulary))

@@ -28,7 +28,7 @@ def write_png(drawing: Drawing, file: str | IO[bytes], scale: float = 2) -> None
     except ImportError as error:
         raise BackendUnavailable(
             "PNG pictures are drawn by matplotlib, which is not installed",
-            hint="pip install matplotlib, or let the name of the file end in .svg or .html",
+            hint="pip install 'scansion[draw]', or let the name of the file end in .svg or .html",
         ) from error
     figure = Figure(figsize=(drawing.width / 100, drawing.height / 100), dpi=100 * scale, facecolor=LIGHT["paper"])
     FigureCanvasAgg(figure)

@@ -235,8 +235,10 @@ def _find_inside(program: Words, store: Words, moves: Table, config: int, desk: 
         return 0
     desk[FIRSTS], desk[FIRSTS + 1] = 0, 0
     for byte in range(128):
-        if targets[byte] == inner:
+        if targets[byte] == inner and (store[loops + (byte >> 6)] >> (byte & 63)) & 1 != 0:
             desk[FIRSTS + (byte >> 6)] |= ascii_bit(byte & 63)
+    if desk[FIRSTS] | desk[FIRSTS + 1] == 0:
+        return 0
     desk[FIRSTS + 2] = int(inner == config and store[loops + 2] & OTHERS != 0)
     desk[INNER] = inner
     return INSIDE
@@ -484,6 +486,17 @@ def exits(
         depth += 1
         path[depth, 1], path[depth, 2] = nodes[child, CHILD], nodes[child, CHILDREN_END]
     return size
+
+
+@kernel
+def clear_tokens(bytes_: Data, nodes: Table, tokens: Table, node: int, low: int, high: int, out: Mask) -> None:
+    """Clear the bits of the tokens below a node that go on with one of the given ASCII bytes."""
+    for child in range(nodes[node, CHILD], nodes[node, CHILDREN_END]):
+        byte = int(bytes_[child])
+        if byte < 128 and ((low if byte < 64 else high) >> (byte & 63)) & 1 != 0:
+            for i in range(nodes[child, FIRST], nodes[child, END]):
+                token = tokens[i]
+                out[token >> 5] &= ~(np.uint32(1) << np.uint32(token & 31))
 
 
 @part

@@ -7,6 +7,8 @@ characters lead to a node where anything may follow, if words are to be excluded
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from grammars.kernels.arrays import Words
@@ -85,7 +87,7 @@ def _merged(code: Words, terminal: Words, first: Words, child: Words) -> Words:
 
 
 @part
-def _equal(code: Words, terminal: Words, first: Words, child: Words, same: Words, a: int, b: int) -> bool:
+def _equal(code: Words, terminal: Words, first: Words, child: Words, same: Words, a: int, b: Any) -> bool:
     count = first[a + 1] - first[a]
     if terminal[a] != terminal[b] or first[b + 1] - first[b] != count:
         return False
@@ -137,7 +139,7 @@ def _packed(
 
 
 @part
-def _put_range(source: Words, ranges: int, at: int, low: int, high: int, target: int) -> int:
+def _put_range(source: Words, ranges: int, at: int, low: int, high: int, target: Any) -> int:
     """Write a range, in two parts if surrogates stand in it; returns how many ranges there are then."""
     if low < _LOW_SURROGATE and high >= low:
         source[ranges + 3 * at] = low

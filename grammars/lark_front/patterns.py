@@ -243,6 +243,12 @@ class Terminals:
         return -high, -low, -part.length
 
     def _literal(self, token: lark.Token, source: Source) -> Pattern:
+        if token.start_pos in source.schemas:
+            raise UnsupportedFeature(
+                "%json stands in a terminal, which is a regular expression",
+                span=source.span(token),
+                hint="give it a rule of its own, with a name in lower case",
+            )
         if token.start_pos in source.nested:
             nested = source.nested[token.start_pos]
             return Pattern((f"(?:{nested})",), len(nested) + 4)

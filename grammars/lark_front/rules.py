@@ -14,17 +14,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from grammars.errors import GrammarSyntaxError, UnsupportedFeature
+import lark
+
+from grammars.errors import GrammarError, GrammarSyntaxError, UnsupportedFeature
 from grammars.expression import EPSILON, Call, Node, Text, choice, optional, repeat, sequence
 from grammars.lark_front.definitions import Body, Definition, Module, tokens
 from grammars.lark_front.patterns import Terminals
-from grammars.lark_front.source import Tree
+from grammars.lark_front.source import Source, Tree
 from grammars.lark_front.trees import bounds, fold
 from grammars.limits import Budget, Limits
+from grammars.schema import json_schema
 
 SKIP = "%ignore"
 _RULE_COST = 2
 _LONG_NAME = 120
+_SCHEMA_CHARS_PER_STEP = 32
 _WIDE, _LONG = 32, 512  # parts or bytes of a group that becomes a rule, or nested groups would be copied level by level
 
 
@@ -135,6 +139,8 @@ class Translation:
 
     def _literal(self, body: Body, tree: Tree) -> Value:
         source, token = body.home.source, tokens(tree)[0]
+        if token.start_pos in source.schemas:
+            return self._schema(source, token)
         if tree.data == "range":
             return self._skipping("..".join(tokens(tree)), self._terminals.range(tree, source))
         node = self._terminals.literal(token, source)
@@ -144,6 +150,17 @@ class Translation:
         name = str(token) if nested is None else f"%regex {nested}"
         self.rules[name] = node
         return self._skipping(name, Call(name))
+
+    def _schema(self, source: Source, token: lark.Token) -> Value:
+        """The values of a schema; inside them nothing is ignored but what JSON ignores."""
+        text = source.schemas[token.start_pos or 0]
+        try:
+            grammar = json_schema(text, limits=self._limits)
+        except GrammarError as error:
+            raise type(error)(f"%json: {error.message}", span=source.span(token), hint=error.hint) from error
+        self._budget.charge(len(grammar.rules) + len(text) // _SCHEMA_CHARS_PER_STEP)
+        self.rules.update(grammar.rules)
+        return self._skipping(f"%json {text}", grammar.start)
 
     def _skipping(self, name: str, node: Node) -> Value:
         return Value(name, sequence([node, self._skip]))

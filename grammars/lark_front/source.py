@@ -6,7 +6,7 @@ stack that nobody bounds. The scan here reads strings, regular expressions and c
 time, and refuses what lark would refuse. What it hands on has the same length, so offsets are offsets of the source.
 
 It also takes out what llguidance adds to the language: `%regex "..."`, `%regex /.../` and `%regex {"pattern": "..."}`
-stand for a regular expression anywhere a literal may stand.
+stand for a regular expression anywhere a literal may stand, `%json {...}` in a rule for the values of a JSON schema.
 """
 
 from __future__ import annotations
@@ -47,11 +47,13 @@ _PLACEHOLDER = (
 
 @dataclass(slots=True)
 class Source:
-    """A grammar text and its statements, with the nested regular expressions by the offset where they stand."""
+    """A grammar text and its statements, with the nested regular expressions and schemas by the offset where they
+    stand."""
 
     text: str
     statements: Tree
     nested: dict[int, str]
+    schemas: dict[int, str]
 
     def span(self, token: lark.Token) -> Span:
         start = token.start_pos or 0
@@ -68,7 +70,7 @@ def read_source(text: str, limits: Limits, budget: Budget) -> Source:
     check_size(text, limits)
     scan = _Scan(text, limits, budget)
     scan.run()
-    return Source(text, _parse(text, "".join(scan.output)), scan.nested)
+    return Source(text, _parse(text, "".join(scan.output)), scan.nested, scan.schemas)
 
 
 def check_size(text: str, limits: Limits) -> None:
@@ -101,6 +103,7 @@ class _Scan:
         self.text, self.limits, self.budget = text, limits, budget
         self.output: list[str] = []
         self.nested: dict[int, str] = {}
+        self.schemas: dict[int, str] = {}
         self.tokens = self.depth = self.offset = 0
 
     def run(self) -> None:
@@ -141,17 +144,22 @@ class _Scan:
             )
 
     def _extension(self, word: str) -> None:
-        if word != "%regex":
+        if word == "%llguidance":
             raise UnsupportedFeature(
                 f"{word} is not supported in a Lark grammar",
                 span=Span(self.text, self.offset, self.offset + len(word)),
-                hint="grammars.json_schema is the front end for JSON Schema" if word == "%json" else None,
             )
         body = _SPACE.match(self.text, self.offset + len(word))
         start = body.end() if body else len(self.text)
         first = self.text[start : start + 1]
-        if first == "{":
-            end = self._object_end(start)
+        if word == "%json":
+            if first != "{":
+                self._fail("%json wants a schema", 'write %json {"type": ...}')
+            end = self._object_end(start, self.limits.nesting)
+            self.schemas[self.offset] = self.text[start:end]
+            self._replace(end, None)
+        elif first == "{":
+            end = self._object_end(start, 1)
             self._replace(end, _pattern_of(self.text, start, end))
         elif first == '"':
             literal = _PIECE.match(self.text, start)
@@ -163,19 +171,21 @@ class _Scan:
         else:
             self._fail("%regex wants a regular expression", 'write %regex /.../ or %regex {"pattern": "..."}')
 
-    def _object_end(self, start: int) -> int:
+    def _object_end(self, start: int, deepest: int) -> int:
         offset, depth = start, 0
         while match := _JSON_PIECE.match(self.text, offset):
             offset = match.end()
             depth += (match[0] in ("{", "[")) - (match[0] in ("}", "]"))
             if depth == 0:
                 return offset
-            if depth > 1:
+            if depth > deepest == 1:
                 self._fail("the object after %regex has one text field, 'pattern'")
-        return self._fail("the object after %regex does not end", "add a closing }")
+            check_nesting(depth, self.text, offset, self.limits)
+        return self._fail("this object does not end", "add a closing }")
 
-    def _replace(self, end: int, pattern: str) -> None:
-        self.nested[self.offset] = pattern
+    def _replace(self, end: int, pattern: str | None) -> None:
+        if pattern is not None:
+            self.nested[self.offset] = pattern
         self.output.append(_PLACEHOLDER)
         self.offset += len(_PLACEHOLDER)
         self._blank(end)

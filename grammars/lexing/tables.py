@@ -107,6 +107,12 @@ def _converter(rename: Callable[[str], str], source: Source, params: set[str]) -
         if name:
             spelled = name if name in params else rename(name)
             return Terminal(spelled, spelled.startswith("_")) if tree.data == "terminal" else NonTerminal(spelled)
+        if tree.data == "literal" and tokens(tree)[0].start_pos in source.schemas:
+            raise UnsupportedFeature(
+                '%json has no meaning to lark, whose lexer lexing="longest" follows',
+                span=source.span(tokens(tree)[0]),
+                hint='lexing="scannerless" knows it',
+            )
         if tree.data == "literal" and tokens(tree)[0].start_pos in source.nested:
             raise UnsupportedFeature(
                 '%regex with a string has no meaning to lark, whose lexer lexing="longest" follows',

@@ -6,6 +6,8 @@ choice of its types. Sub-schemas that nothing reaches are never looked at.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from grammars.expression import EPSILON, NOTHING, Call, Lexeme, Node, choice, sequence, text
 from grammars.limits import Budget, Limits
 from grammars.regex import parse
@@ -13,13 +15,14 @@ from grammars.schema.items import ItemRules
 from grammars.schema.keywords import Keywords
 from grammars.schema.members import MemberRules
 from grammars.schema.number_grammar import number_grammar
+from grammars.schema.objects import certain
 from grammars.schema.options import SchemaOptions
 from grammars.schema.registers.futures import has_text
 from grammars.schema.registers.marks import is_mark_rule
 from grammars.schema.richness import Count, Richness
 from grammars.schema.shapes import ANY_VALUE, Algebra, Shape, Task, union
 from grammars.schema.spelling import Spelling
-from grammars.schema.strings import Strings
+from grammars.schema.strings import Strings, relaxed
 from grammars.schema.terms import FALSE, TRUE, Term
 from grammars.schema.values import single_values
 from grammars.schema.whitespace import spaced
@@ -48,7 +51,7 @@ class Assembly:
         self._named: dict[Term, str] = {}
         self._quoted: dict[Term, Node] = {}
         self._separators: dict[str, Node] = {}
-        self._richness = Richness(self.shape, self.budget)
+        self._richness = Richness(self._settled_shape, self.budget)
         self._items = ItemRules(self)
         self._members = MemberRules(self)
 
@@ -57,7 +60,7 @@ class Assembly:
         start = self.value(term)
         while self._waiting:
             name, waiting = self._waiting.pop()
-            self.rules[name] = self._body(name, run(self.shape(waiting)))
+            self.rules[name] = self._body(name, self._settled(run(self.shape(waiting))))
         for name in self._doubtful:
             if not has_text(Call(name), self.rules, self.limits):
                 self.rules[name] = NOTHING
@@ -105,6 +108,15 @@ class Assembly:
             self._shapes[term] = yield self._new_shape(term)
         return self._shapes[term]
 
+    def _settled_shape(self, term: Term) -> Task:
+        return self._settled((yield self.shape(term)))
+
+    def _settled(self, shape: Shape) -> Shape:
+        """The shape, free of what the caller does without."""
+        if not self.options.lenient:
+            return shape
+        return replace(shape, string=relaxed(shape.string), objects=tuple(map(certain, shape.objects)))
+
     def values_of(self, term: Term, most: int) -> list[Term] | None:
         """The values of a term as terms of one value each, None if they are more than `most` or not simple."""
         return run(self._values(term, most))
@@ -141,7 +153,7 @@ class Assembly:
             return False
         if term not in self._empty:
             self._asking.add(term)
-            self._empty[term] = self._has_nothing((yield self.shape(term)))
+            self._empty[term] = self._has_nothing(self._settled((yield self.shape(term))))
             self._asking.discard(term)
         return self._empty[term]
 
@@ -154,7 +166,7 @@ class Assembly:
         return term == FALSE or number_grammar(term, False, self.budget) == NOTHING
 
     def _values(self, term: Term, most: int) -> Task:
-        shape: Shape = yield self.shape(term)
+        shape = self._settled((yield self.shape(term)))
         if shape.arrays or shape.objects:
             return None
         return single_values(shape, self.strings, most)

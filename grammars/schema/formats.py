@@ -20,7 +20,8 @@ REFUSED: Final = {
     "regex": "a string that is a regular expression",
     "idn-hostname": "an internationalised host name",
 }
-NARROWED: Final = {"hostname": "a regular expression; labels in Punycode (xn--) are left out"}
+_LAST_WITHOUT_IDNA = 6
+_NARROWED: Final = {"hostname": "a regular expression; labels in Punycode (xn--) are left out"}
 
 _DAY_TO_30 = r"0[1-9]|[12][0-9]|30"
 _MONTH_DAY = rf"(?:(?:0[13578]|1[02])-(?:{_DAY_TO_30}|31)|(?:0[469]|11)-(?:{_DAY_TO_30})|02-(?:0[1-9]|1[0-9]|2[0-8]))"
@@ -53,6 +54,8 @@ _IPV6 = (
 )
 _LABEL = r"(?!..--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOSTNAME = rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*"
+_OLD_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_OLD_HOSTNAME = rf"(?=.{{1,253}}$){_OLD_LABEL}(?:\.{_OLD_LABEL})*"
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
 _MAIL_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 
@@ -117,14 +120,23 @@ _PATTERNS: Final = {
 }
 
 
+def narrowed(name: str, draft: int) -> str | None:
+    """By what means a format is enforced if that is narrower than its definition."""
+    return _NARROWED.get(name) if draft > _LAST_WITHOUT_IDNA else None
+
+
 @cache
-def format_node(name: str) -> Node | None:
+def format_node(name: str, draft: int = 2020) -> Node | None:
     """The texts of a format as an expression over characters, None if the format is unknown.
+
+    Up to draft 6 a host name is what RFC 1034 says, later drafts have internationalised ones in mind.
 
     >>> from grammars import Grammar
     >>> Grammar(format_node("date")).matches(b"2023-02-29")
     False
     """
+    if name == "hostname" and draft <= _LAST_WITHOUT_IDNA:
+        return parse(_OLD_HOSTNAME, flags="s")
     if name == "time":
         return choice([parse(_TIME, flags="s"), _leap_second()])
     if name == "date-time":

@@ -15,6 +15,7 @@ from grammars.schema.terms import digest
 
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef", "$id", "id", "$schema"})
 _ANNOTATIONS = frozenset({"title", "description", "$comment"})
+_CONTAINERS = (dict, list)
 
 
 class Identities:
@@ -47,13 +48,13 @@ class Identities:
         return self._content(value)[0]
 
     def _content(self, schema: Any) -> tuple[bytes, bool]:
-        if not isinstance(schema, dict | list):
+        if not _is_container(schema):
             return _scalar(schema), False
         known, stack = self._known, list[Any]([schema])
         while stack:
-            top = stack[-1]
+            top: Any = stack[-1]
             items: Iterable[Any] = top.values() if is_object(top) else top
-            waiting = [item for item in items if isinstance(item, dict | list) and id(item) not in known]
+            waiting: list[Any] = [item for item in items if _is_container(item) and id(item) not in known]
             if waiting:
                 stack.extend(waiting)
                 continue
@@ -67,7 +68,7 @@ class Identities:
         parts: list[bytes] = []
         refers = not _REFERENCES.isdisjoint(value)
         for key, item in value.items():
-            if isinstance(item, dict | list):
+            if _is_container(item):
                 content, inner = self._known[id(item)]
                 refers = refers or inner
             elif key in _ANNOTATIONS and isinstance(item, str):
@@ -77,9 +78,13 @@ class Identities:
             parts += (key.encode("utf-8", "surrogatepass"), content)
         return digest(b"object", *parts), refers
 
-    def _array(self, value: list[Any]) -> tuple[bytes, bool]:
-        found = [self._known[id(item)] if isinstance(item, dict | list) else (_scalar(item), False) for item in value]
+    def _array(self, value: Iterable[Any]) -> tuple[bytes, bool]:
+        found = [self._known[id(item)] if _is_container(item) else (_scalar(item), False) for item in value]
         return digest(b"array", *[content for content, _ in found]), any(inner for _, inner in found)
+
+
+def _is_container(value: Any) -> bool:
+    return isinstance(value, _CONTAINERS)
 
 
 def _scalar(value: Any) -> bytes:

@@ -25,7 +25,7 @@ from grammars.schema.arrays import ALL_ITEMS, ArraySet, Contains
 from grammars.schema.arrays import meet as meet_arrays
 from grammars.schema.arrays import normal as normal_arrays
 from grammars.schema.documents import Documents, Place
-from grammars.schema.formats import NARROWED, REFUSED, format_node
+from grammars.schema.formats import REFUSED, format_node, narrowed
 from grammars.schema.identity import Identities
 from grammars.schema.json_types import is_array, is_object
 from grammars.schema.notes import MEANS, Enforcement
@@ -34,7 +34,7 @@ from grammars.schema.objects import meet as meet_objects
 from grammars.schema.objects import normal as normal_objects
 from grammars.schema.options import SchemaOptions
 from grammars.schema.shapes import ANY_VALUE, NO_VALUE, Algebra, Shape, Task, union
-from grammars.schema.strings import length, listed, matching
+from grammars.schema.strings import has_unknown, length, listed, matching, relaxed, unknown
 from grammars.schema.terms import FALSE, TRUE, Term, atom, conj, disj, neg
 from grammars.schema.values import Constant, shape_of_values
 
@@ -108,6 +108,11 @@ class Keywords:
         key = (place.location, keyword)
         self.notes.setdefault(key, Enforcement(*key, means or MEANS[keyword], enforced))
 
+    def _dropped(self, place: Place, keyword: str, reason: str) -> None:
+        """Note that a keyword is left out; that counts more than what was noted before."""
+        key = (place.location, keyword)
+        self.notes[key] = Enforcement(*key, f"not enforced, as the options say: {reason}", False)
+
     # -- keywords about one type ----------------------------------------------------------------------------------
 
     def _own(self, place: Place) -> Shape:
@@ -166,7 +171,11 @@ class Keywords:
         try:
             return matching(parse(pattern, dialect="ecma", search=True, limits=self._limits))
         except UnsupportedFeature as error:
-            raise UnsupportedFeature(f"pattern at {place.location}: {error.message}", span=error.span) from error
+            if not self._options.lenient:
+                raise UnsupportedFeature(f"pattern at {place.location}: {error.message}", span=error.span) from error
+            keyword = "pattern" if place.schema.get("pattern") == pattern else "patternProperties"
+            self._dropped(place, keyword, error.message)
+            return unknown(pattern)
         except GrammarSyntaxError as error:
             raise GrammarSyntaxError(f"pattern at {place.location}: {error.message}", span=error.span) from error
 
@@ -174,16 +183,19 @@ class Keywords:
         if self._options.formats == "annotation" or not isinstance(name, str):
             self._note(place, "format", "an annotation, as the options say", False)
             return TRUE
+        if name in REFUSED and self._options.lenient:
+            self._dropped(place, "format", f"no automaton for {REFUSED[name]}")
+            return unknown(f"format {name}")
         if name in REFUSED:
             raise UnsupportedFeature(
                 f"format {name!r} at {place.location} is not enforced exactly yet",
                 hint='SchemaOptions(formats="annotation") ignores formats',
             )
-        node = format_node(name)
+        node = format_node(name, place.draft)
         if node is None:
             self._note(place, "format", f"{name!r} is no format of the standard: an annotation", False)
             return TRUE
-        self._note(place, "format", NARROWED.get(name, MEANS["format"]))
+        self._note(place, "format", narrowed(name, place.draft) or MEANS["format"])
         return matching(node)
 
     def _array(self, place: Place) -> ArraySet:
@@ -220,6 +232,8 @@ class Keywords:
             patterns.append(Rule(keys, self._inner(place, "patternProperties", pattern)))
             covered.append(keys)
         seen = disj(covered)
+        if "additionalProperties" in schema and has_unknown(seen):
+            self._dropped(place, "additionalProperties", "a pattern beside it is not enforced")
         if "additionalProperties" in schema or (not self._options.additional_properties and "properties" in schema):
             value = self._inner(place, "additionalProperties") if "additionalProperties" in schema else FALSE
             patterns.append(Rule(neg(disj(covered)), value))
@@ -319,7 +333,7 @@ class Keywords:
 
     def _property_names(self, place: Place) -> Task:
         names = yield self.shape(place, False)
-        forbidden = Rule(neg(names.string), FALSE)
+        forbidden = Rule(neg(relaxed(names.string)), FALSE)
         rules = () if forbidden.keys == FALSE else (forbidden,)
         return replace(ANY_VALUE, objects=(ObjectSet(patterns=rules),))
 

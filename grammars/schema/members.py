@@ -25,7 +25,18 @@ from typing import TYPE_CHECKING
 from grammars.errors import UnsupportedFeature
 from grammars.expression import EPSILON, NOTHING, Call, Node, choice, optional, repeat, sequence, text
 from grammars.schema.objects import ObjectSet, Rule
-from grammars.schema.registers.marks import BEGIN, CLOSE, END, OPEN_KEYS, OPEN_TIGHT_KEYS, mark, mark_rules
+from grammars.schema.registers.marks import (
+    BEGIN,
+    CLOSE,
+    END,
+    FOUND,
+    OPEN_KEYS,
+    OPEN_TIGHT_KEYS,
+    REQUIRE,
+    ROOM,
+    mark,
+    mark_rules,
+)
 from grammars.schema.strings import listed
 from grammars.schema.terms import FALSE, TRUE, Term, conj, disj, neg
 
@@ -33,7 +44,7 @@ if TYPE_CHECKING:
     from grammars.schema.assembly import Assembly
 
 _MOST_OTHERS = 256
-_MOST_IN_ANY_ORDER = 10
+_MOST_IN_ANY_ORDER = 6  # with a rule for each set of them; with more, the automaton remembers the set
 _MOST_IN_ONE_RULE = 64  # members none of which is required: the expression has the square of it
 
 State = tuple[
@@ -73,13 +84,13 @@ class MemberRules:
             return NOTHING
         members = [member for member in members if member.value != FALSE]
         writer = _Writer(self._assembly, name, objects, members, others)
-        inner = writer.counted() if writer.counts() else writer.plain()
+        inner = writer.inner()
         if inner == NOTHING:
             return NOTHING
         opening, closing = text("{"), text("}")
         if writer.opens is not None:
             self._assembly.rules.update(mark_rules())
-            opening, closing = sequence([opening, mark(writer.opens)]), sequence([closing, mark(CLOSE)])
+            opening, closing = sequence([opening, *map(mark, writer.opening)]), sequence([closing, mark(CLOSE)])
         found = sequence([opening, self._assembly.space, inner, closing])
         return self._assembly.doubtful(name, found) if writer.opens == OPEN_TIGHT_KEYS else found
 
@@ -135,16 +146,33 @@ class _Writer:
         self._required = sum(member.required for member in members)
         self._low = objects.low if objects.low > self._required else 0
         self._high = objects.high if others or (objects.high or 0) < len(members) else None
-        self.opens = self.registers()
         self._any_order = assembly.options.property_order == "any" and bool(len(members) + len(others) > 1)
+        self._unordered = self._any_order and len(members) > _MOST_IN_ANY_ORDER and not self._counts()
+        self.opens = self._marks_of_any_order() if self._unordered else self._registers()
 
-    def counts(self) -> bool:
-        """Whether rules must know more than the last member."""
-        return bool(self._low or self._high is not None or self._objects.some or self._any_order)
+    def _counts(self) -> bool:
+        """Whether members are counted, or searched for one of a kind."""
+        return bool(self._low or self._high is not None or self._objects.some)
+
+    def inner(self) -> Node:
+        """What stands between the braces, but for the whitespace before it."""
+        if self._unordered:
+            return self._in_any_order()
+        return self._counted() if self._counts() or self._any_order else self._plain()
+
+    @property
+    def opening(self) -> list[int]:
+        """The marks that open the registers of the object."""
+        if self.opens is None:
+            return []
+        if not self._unordered:
+            return [self.opens]
+        room = 0 if any(map(self._is_endless, self._others)) else len(self._members)
+        return [self.opens, *[ROOM] * room, *[REQUIRE] * self._required]
 
     # -- without counts -------------------------------------------------------------------------------------------
 
-    def plain(self) -> Node:
+    def _plain(self) -> Node:
         """Members in order; nothing is counted."""
         first = next((index for index, member in enumerate(self._members) if member.required), None)
         if first is None:
@@ -211,9 +239,28 @@ class _Writer:
     def _pair(self, key: Node, value: Term) -> Node:
         return sequence([key, self._assembly.separator(":"), self._assembly.value(value)])
 
+    # -- in any order ---------------------------------------------------------------------------------------------
+
+    def _in_any_order(self) -> Node:
+        """Any member after any other: which ones were read, and which are missing, is what the automaton remembers."""
+        members = [self._remembered(self._key(member.name), member) for member in self._members]
+        some = choice([*members, *(node for node in map(self._other_member, self._others) if node != NOTHING)])
+        many = sequence([some, repeat(sequence([self._comma, some])), self._assembly.space])
+        return many if self._required else optional(many)
+
+    def _remembered(self, key: Node, member: Member) -> Node:
+        found = [mark(FOUND)] if member.required else []
+        return self._pair(sequence([mark(BEGIN), key, mark(END), *found]), member.value)
+
+    def _marks_of_any_order(self) -> int:
+        """Members never run out if all have values, and the keys that are not declared are endless, or there are
+        none."""
+        possible = all(self._assembly.count_of(member.value).least for member in self._members)
+        return OPEN_KEYS if possible and all(map(self._is_endless, self._others)) else OPEN_TIGHT_KEYS
+
     # -- with counts ----------------------------------------------------------------------------------------------
 
-    def counted(self) -> Node:
+    def _counted(self) -> Node:
         """Members with a rule for every state of what is counted."""
         first: State = (0, 0, 0)
         waiting: list[State] = [first]
@@ -230,7 +277,7 @@ class _Writer:
             self._assembly.rules[self._rule(state)] = choice(options)
         return Call(self._rule(first))
 
-    def registers(self) -> int | None:
+    def _registers(self) -> int | None:
         """The mark that opens registers for the keys, where one key written twice would count as two, or where a value
         that must be there could be replaced by a later one; None if nothing depends on it."""
         some = list(enumerate(self._objects.some))
@@ -273,7 +320,8 @@ class _Writer:
         if self._any_order:
             if len(self._members) > _MOST_IN_ANY_ORDER:
                 raise UnsupportedFeature(
-                    f"an object of {len(self._members)} properties in any order; {_MOST_IN_ANY_ORDER} are possible",
+                    f"an object of {len(self._members)} properties in any order whose number is bounded; "
+                    f"{_MOST_IN_ANY_ORDER} are possible",
                     hint='SchemaOptions(property_order="schema") has no such bound',
                 )
             for index in range(len(self._members)):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from grammars.schema.arrays import least
+from grammars.schema.strings import has_unknown
 from grammars.schema.terms import FALSE, TRUE, Term, conj, disj, neg
 
 
@@ -87,3 +88,10 @@ def outside(objects: ObjectSet) -> Iterator[ObjectSet]:
         yield ObjectSet(high=objects.low - 1)
     if objects.high is not None:
         yield ObjectSet(low=objects.high + 1)
+
+
+def certain(objects: ObjectSet) -> ObjectSet:
+    """The set without demands on keys that nobody can tell, as the caller wants it."""
+    patterns = tuple(rule for rule in objects.patterns if not has_unknown(rule.keys))
+    some = tuple(rule for rule in objects.some if not has_unknown(rule.keys))
+    return replace(objects, patterns=patterns, some=some)

@@ -55,6 +55,11 @@ class SchemaOptions:
     registry: Mapping[str, Any] = field(default_factory=_no_schemas)
     """Schemas by URI, for references that leave the document. Nothing is ever fetched."""
 
+    lenient: bool = False
+    """Whether what cannot be enforced is left out instead of refused: patterns with back references and formats
+    without an automaton. `report()` lists each with its place; the language is then wider than the schema, also below
+    `not`, and never narrower."""
+
     def __post_init__(self) -> None:
         _one_of("property_order", self.property_order, ("schema", "any"))
         _one_of("formats", self.formats, ("assertion", "annotation"))

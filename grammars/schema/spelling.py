@@ -221,7 +221,8 @@ def _between_quotes(node: Node) -> Node:
 def _spelled_ranges(ranges: Ranges, minimal: bool) -> Node:
     plain = chars(ranges)
     if isinstance(plain, Text):
-        ranges = ((ord(plain.data.decode()),) * 2,)
+        code = ord(plain.data.decode())
+        ranges = ((code, code),)
     elif isinstance(plain, Chars):
         ranges = plain.ranges
     else:

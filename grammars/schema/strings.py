@@ -38,7 +38,7 @@ from grammars.regular import closed
 from grammars.residuals import DEAD, Residuals
 from grammars.schema.spelled_residuals import SpelledResiduals
 from grammars.schema.spelling import Spelling
-from grammars.schema.terms import FALSE, TRUE, Term, atom, conj, digest, disj, finite, fold
+from grammars.schema.terms import FALSE, TRUE, Term, atom, atoms_of, conj, digest, disj, finite, fold, neg
 from grammars.schema.written import spellable
 from grammars.trampoline import run
 
@@ -65,6 +65,13 @@ class Matching:
     node: Node
 
 
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A set that cannot be told, and that the caller does without: neither it nor its complement excludes anything."""
+
+    name: str
+
+
 def listed(values: Iterable[str]) -> Term:
     """These strings."""
     known = frozenset(values)
@@ -80,6 +87,43 @@ def length(low: int, high: int | None) -> Term:
 def matching(node: Node) -> Term:
     """The strings of an expression over characters."""
     return TRUE if node == ANY_TEXT else atom(Matching(node), digest(b"matching", node.key))
+
+
+def unknown(name: str) -> Term:
+    """A set that cannot be told."""
+    return atom(Unknown(name), digest(b"unknown", name.encode("utf-8", "surrogatepass")))
+
+
+def has_unknown(term: Term) -> bool:
+    """Whether a part of the term cannot be told."""
+    return any(isinstance(part, Unknown) for part in atoms_of(term))
+
+
+def relaxed(term: Term) -> Term:
+    """The term without its unknown parts: as wide as they could make it.
+
+    >>> relaxed(conj([neg(unknown("a pattern")), length(1, 3)])) == length(1, 3)
+    True
+    """
+    if not has_unknown(term):
+        return term
+
+    def all_of(parts: list[Term | None]) -> Term | None:
+        return conj(part for part in parts if part is not None)
+
+    def any_of(parts: list[Term | None]) -> Term | None:
+        return None if None in parts else disj(part for part in parts if part is not None)
+
+    found = fold(term, _as_term, all_of, any_of, lambda part: None if part is None else neg(part))
+    return TRUE if found is None else found
+
+
+def _as_term(part: Listed | Length | Matching | Unknown) -> Term | None:
+    if isinstance(part, Unknown):
+        return None
+    if isinstance(part, Listed):
+        return listed(part.values)
+    return length(part.low, part.high) if isinstance(part, Length) else matching(part.node)
 
 
 class Strings:

@@ -37,7 +37,13 @@ class Joinable:
 
 
 class Waiting(Joinable):
-    """Constraints that wait for a vocabulary. `parts` are grammars, constraints, or functions of a vocabulary."""
+    """Constraints that wait for a vocabulary. `parts` are grammars, constraints, or functions of a vocabulary.
+
+    >>> from grammars import regex
+    >>> both = Waiting([regex("a*"), regex("(aa)*")]).over(Vocabulary([b"a", b"<end>"], eos=[1]))
+    >>> both.accepts(both.start)
+    True
+    """
 
     def __init__(self, parts: Sequence[Grammar | Constraint | Callable[[Vocabulary], Constraint]]):
         self.parts = tuple(parts)

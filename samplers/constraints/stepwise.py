@@ -28,7 +28,13 @@ _FINISHED = -2  # behind an end token: nothing follows
 
 
 class Stepwise(Joinable, Generic[S]):
-    """`after(value, token)` is the next value or None; `complete(value)` says whether the text may end."""
+    """`after(value, token)` is the next value or None; `complete(value)` says whether the text may end.
+
+    >>> v = Vocabulary([b"up", b"down", b"<end>"], eos=[2])
+    >>> stairs = Stepwise(v, 0, lambda height, token: height + 1 - 2 * token or None, lambda height: height == 2)
+    >>> [stairs.allows(stairs.start, token) for token in range(3)]
+    [True, True, False]
+    """
 
     def __init__(
         self,

@@ -116,8 +116,10 @@ def as_samples(problem: Problem, descents: Sequence[Descent], log_weights: Float
     )
 
 
-def certified(problem: Problem, log_found: float, log_left: float) -> Certificate:
+def certified(problem: Problem, log_found: float, log_left: float, log_shown: float | None = None) -> Certificate:
     """Z_F ≤ Z ≤ Z_F + U, and the found texts, renormalised, are within U/(Z_F + U) of the target. Rounded outwards.
+
+    If the rows show only some of the found texts, `log_shown` is log of the mass of these: the distance is theirs.
 
     >>> from grammars import Vocabulary, regex
     >>> from samplers.models import Tabulated
@@ -126,10 +128,12 @@ def certified(problem: Problem, log_found: float, log_left: float) -> Certificat
     >>> round(certified(problem, math.log(0.5), math.log(0.5)).distance, 6)
     0.5
     """
-    slack = _SLACK * (problem.max_tokens + 1)
-    upper = float(np.logaddexp(log_found, log_left + slack))
-    distance = math.exp(log_left + slack - upper) if upper > -math.inf else 0.0
-    return Certificate(log_found - _SLACK * 1e-3, upper + _SLACK * 1e-3, min(1.0, distance))
+    left = log_left + _SLACK * (problem.max_tokens + 1)
+    upper = float(np.logaddexp(log_found, left)) if log_found > -math.inf else left
+    if log_shown is not None:
+        left = float(np.logaddexp(left, log_difference(log_found, log_shown)))
+    distance = math.exp(min(0.0, left - upper)) if upper > -math.inf else 0.0
+    return Certificate(log_found - _SLACK * 1e-3, upper + _SLACK * 1e-3, distance)
 
 
 def log_difference(larger: float, smaller: float) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from decoding.embedded import EmbeddedModel, hf_directory, load
 from decoding.embedded.evaluation import greedy
+from samplers.protocols import LanguageModel
 
 PROMPT = 'User: Extract the person from: Ada Lovelace, 36, lives in London.\nAssistant: {"name":'
 TOLERANCE = 1e-4
@@ -28,6 +30,10 @@ def contexts(model: EmbeddedModel, seed: int, lengths: list[int]) -> list[np.nda
 def alone(context: np.ndarray) -> np.ndarray:
     """What a model without any memory says."""
     return load(PROMPT).log_probs([context])[0]
+
+
+def test_it_is_a_language_model_as_samplers_expect_one(model: EmbeddedModel):
+    assert isinstance(model, LanguageModel)
 
 
 def test_rows_are_normalised_and_in_double_precision(model: EmbeddedModel):
@@ -122,7 +128,7 @@ def test_rows_equal_those_of_transformers(model: EmbeddedModel):
 def test_rows_equal_those_of_transformers_with_its_cache_and_left_padding(model: EmbeddedModel):
     torch = pytest.importorskip("torch")
     pytest.importorskip("transformers")
-    reference, tokenizer = model.as_transformers()
+    reference, tokenizer = cast("tuple[Any, Any]", model.as_transformers())
     texts = [PROMPT, "SQL:", "User: Hello!\nAssistant:"]
     batch = tokenizer(texts, return_tensors="pt", padding=True, return_token_type_ids=False)
     with torch.no_grad():

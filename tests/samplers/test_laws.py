@@ -70,6 +70,17 @@ def test_rejection_with_two_rows_is_exact_in_each_and_unbiased_together(seed: in
     assert all(p / total == target[pair[0]] * target[pair[1]] for pair, p in pairs.items())
 
 
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("width", [1, 3])
+def test_the_estimate_of_z_is_unbiased_whichever_way_rejection_stops(n: int, width: int):
+    """With two draws for each text, runs stop both because enough was accepted and because the draws ran out."""
+    world = random_world(2, tokens=1, length=1, strings=1)
+    law = exact_law(world.problem(), lambda: Rejection(max_draws=2, width=width), n=n)
+    stops = {run.samples.notes["draws"] for run in law if run.samples is not None}
+    assert len(stops) > 1
+    assert weighted_law(law) == world.masses()
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_exact_draws_from_the_target_and_knows_z(seed: int):
     world = random_world(seed, scored=seed % 2 == 0)

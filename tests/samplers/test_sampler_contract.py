@@ -263,5 +263,9 @@ def test_what_is_no_constraint_model_or_sampler_is_refused_by_name():
         Problem({}, regex("a*"))  # pyright: ignore[reportArgumentType]
     with pytest.raises(BrokenContract, match="Masking is no sampler"):
         sample(Problem(model, regex("a*")), Masking)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(BrokenContract, match="function is no potential"):
+        Problem(model, regex("a*"), [lambda text: 0.0])  # pyright: ignore[reportArgumentType]
+    with pytest.raises(BrokenContract, match="sequence of potentials, not int"):
+        Problem(model, regex("a*"), 3)  # pyright: ignore[reportArgumentType]
     with pytest.raises(InvalidOption, match="max_tokens"):
         Problem(model, regex("a*"), max_tokens=-1)

@@ -100,9 +100,7 @@ class Choice:
         return inside
 
     def _ends_of(self, undecided: Mask, threads: ThreadSet) -> Ends:
-        key = frozenset(
-            (thread.state, thread.place, tuple(level.mode for level in thread.levels)) for thread in threads
-        )
+        key = frozenset((thread.state, thread.place, tuple(map(_form, thread.levels))) for thread in threads)
         found = self._ends.get(key)
         if found is None:
             if len(self._ends) >= _KEPT:
@@ -123,6 +121,11 @@ class Choice:
             elif after or doubtful:
                 ends.dependent.append(token)
         return ends
+
+
+def _form(level: Level) -> tuple[int, ...]:
+    """What matters of a level whatever its values are."""
+    return level.mode, level.reader is None, level.room, level.missing
 
 
 def _with_any_values(level: Level) -> Level:

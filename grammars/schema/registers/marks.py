@@ -1,11 +1,14 @@
 """Marks: bytes that occur in no UTF-8 text, as rules of a grammar.
 
     array  = "[" OPEN item END ("," item END)* "]" CLOSE
-    object = "{" OPEN_KEYS BEGIN key END ":" value ("," ...)* "}" CLOSE
+    object = "{" OPEN_KEYS ROOM* REQUIRE* BEGIN key END FOUND? ":" value ("," ...)* "}" CLOSE
 
 OPEN_UNIQUE says that fresh values never run out, whatever was used (`richness`): an item can then always be finished
 unless it already equals, or can only become, a used one. OPEN_REPEATED opens an array in which some value must occur
 twice, and says that it always can. The tight ones do not say so, and the future is searched.
+
+Where properties may stand in any order, one ROOM for each says how many keys there are (none: endlessly many), one
+REQUIRE for each that must be there how many are missing, and FOUND that one of these was read.
 """
 
 from __future__ import annotations
@@ -14,10 +17,13 @@ from typing import Final
 
 from grammars.expression import EPSILON, Call, Node, Rules, Text
 
-FIRST_MARK: Final = 0xF7
-OPEN_UNIQUE, OPEN_REPEATED, OPEN_KEYS = range(FIRST_MARK, 0xFA)
+OPEN_UNIQUE, OPEN_REPEATED, OPEN_KEYS = range(0xF7, 0xFA)
 OPEN_TIGHT, OPEN_TIGHT_REPEATED, OPEN_TIGHT_KEYS = range(0xFA, 0xFD)
 BEGIN, END, CLOSE = range(0xFD, 0x100)
+ROOM, REQUIRE, FOUND = 0xF5, 0xF6, 0xC1
+ALL: Final = (FOUND, ROOM, REQUIRE, *range(OPEN_UNIQUE, 0x100))
+BITS: Final = sum(1 << byte for byte in ALL)
+OPENING: Final = frozenset(range(OPEN_UNIQUE, BEGIN))
 REPEATED: Final = frozenset({OPEN_REPEATED, OPEN_TIGHT_REPEATED})
 KEYS: Final = frozenset({OPEN_KEYS, OPEN_TIGHT_KEYS})
 TIGHT: Final = frozenset({OPEN_TIGHT, OPEN_TIGHT_REPEATED, OPEN_TIGHT_KEYS})
@@ -35,7 +41,7 @@ def mark(byte: int) -> Node:
 
 def mark_rules() -> dict[str, Node]:
     """The rules of all marks."""
-    return {f"{_PREFIX}{byte}": Text(bytes([byte])) for byte in range(FIRST_MARK, 0x100)}
+    return {f"{_PREFIX}{byte}": Text(bytes([byte])) for byte in ALL}
 
 
 def is_mark_rule(name: str) -> bool:

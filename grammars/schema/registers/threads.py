@@ -24,6 +24,7 @@ from grammars.vocabulary import Vocabulary
 
 _END = 256
 OUTSIDE, IN_STRING, IN_ESCAPE = range(3)
+_READ = ((1 << _END + 1) - 1) & ~marks.BITS
 _KEPT = 1 << 16
 _QUOTE, _BACKSLASH = 0x22, 0x5C
 
@@ -35,6 +36,10 @@ class Level(NamedTuple):
     used: Used = NONE
     reader: Reader | None = None
     """The value at hand; None where nothing is read: between the keys of an object, or if a repetition was found."""
+    room: int = -1
+    """How many more keys there are; -1: endlessly many."""
+    missing: int = 0
+    """How many members that must be there are not."""
 
     def is_lasting(self) -> bool:
         """Whether fresh values never run out, or none are needed."""
@@ -61,7 +66,7 @@ class Level(NamedTuple):
 
     def read(self, byte: int) -> Level:
         """The level after a byte of the text."""
-        return self if self.reader is None else Level(self.mode, self.used, self.reader.read(byte))
+        return self if self.reader is None else self._replace(reader=self.reader.read(byte))
 
     def ended(self) -> Level | None:
         """The level after an item or key has ended; None if that is not allowed."""
@@ -70,7 +75,23 @@ class Level(NamedTuple):
         value = self.reader.value()
         if value in self.used:
             return Level(self.mode) if self.mode in marks.REPEATED else None
-        return Level(self.mode, self.used.with_value(value), None if self.mode in marks.KEYS else IDLE)
+        used, keys = self.used.with_value(value), self.mode in marks.KEYS
+        room = self.room - 1 if keys and self.room >= 0 else self.room
+        return self._replace(used=used, reader=None if keys else IDLE, room=room)
+
+    def marked(self, byte: int) -> Level | None:
+        """The level after a mark that neither opens nor closes it; None if that is not allowed."""
+        if byte == marks.BEGIN:
+            return None if self.room == 0 else self._replace(reader=IDLE)
+        if byte == marks.ROOM:
+            return self._replace(room=max(self.room, 0) + 1)
+        if byte == marks.REQUIRE:
+            return self._replace(missing=self.missing + 1)
+        return self._replace(missing=self.missing - 1) if byte == marks.FOUND else self.ended()
+
+    def closes(self) -> bool:
+        """Whether the array or object may be closed: nothing is missing."""
+        return not self.missing and (self.mode not in marks.REPEATED or self.reader is None)
 
 
 Levels = tuple[Level, ...]
@@ -102,15 +123,12 @@ def _place(place: int, byte: int) -> int:
 
 def _marked(levels: Levels, byte: int) -> Levels | None:
     """The levels after a mark, None if it is not allowed there."""
-    if byte < marks.BEGIN:
+    if byte in marks.OPENING:
         return (*levels, Level(byte, NONE, None if byte in marks.KEYS else IDLE))
-    top = levels[-1]
-    if byte == marks.BEGIN:
-        return (*levels[:-1], Level(top.mode, top.used, IDLE))
     if byte == marks.CLOSE:
-        return None if top.mode in marks.REPEATED and top.reader is not None else levels[:-1]
-    ended = top.ended()
-    return None if ended is None else (*levels[:-1], ended)
+        return levels[:-1] if levels[-1].closes() else None
+    after = levels[-1].marked(byte)
+    return None if after is None else (*levels[:-1], after)
 
 
 @lru_cache(maxsize=64)
@@ -166,7 +184,7 @@ class Threads:
         moved: list[Thread] = []
         for state, levels, place in threads:
             after = self.automaton.advance(state, byte)
-            if after == DEAD or byte >= marks.FIRST_MARK:
+            if after == DEAD or byte in marks.ALL:
                 continue
             if not levels:
                 moved.append(Thread(after))
@@ -201,8 +219,8 @@ class Threads:
         known = self._known_options.get(state)
         if known is None:
             mask = int.from_bytes(self.automaton.mask(state).astype("<u4").tobytes(), "little")
-            possible = tuple(byte for byte in range(marks.FIRST_MARK, 0x100) if mask >> byte & 1)
-            reads = bool(mask & ((1 << marks.FIRST_MARK) - 1)) or bool(mask >> _END & 1)
+            possible = tuple(byte for byte in marks.ALL if mask >> byte & 1)
+            reads = bool(mask & _READ)
             if len(self._known_options) >= _KEPT:
                 self._known_options.clear()
             known = self._known_options[state] = possible, reads
@@ -215,4 +233,6 @@ class Threads:
     def bytes_after(self, thread: Thread) -> list[int]:
         """The bytes of the text that the marked grammar allows next."""
         mask = self.automaton.mask(thread.state).view(np.uint8)[:32]
-        return np.flatnonzero(np.unpackbits(mask, bitorder="little")[: marks.FIRST_MARK]).tolist()
+        bits = np.unpackbits(mask, bitorder="little")
+        bits[list(marks.ALL)] = 0
+        return np.flatnonzero(bits).tolist()

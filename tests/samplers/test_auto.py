@@ -1,0 +1,122 @@
+"""Auto: unbiased whatever it chooses, and open about it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from grammars import Vocabulary, regex
+from samplers import Auto, Evaluator, InvalidOption, Problem, Samples, enumerate_texts, sample
+from samplers.auto import Statistics
+from samplers.laws import exact_law, weighted_law
+from samplers.models import NGram, Tabulated
+from tests.samplers.worlds import random_world
+
+LETTERS = Vocabulary([b"a", b"b", b"ab", b"<end>"], eos=[3])
+SMALL = {"tokens": 2, "length": 2, "strings": 3}
+
+
+def endless(max_tokens: int = 7) -> Problem:
+    model = NGram(LETTERS, [[0, 1, 0, 0], [2, 2, 1], [0, 0, 0, 1, 1]], order=3, strength=0.5)
+    return Problem(Evaluator(model), regex("(a|bb|ab)*b"), max_tokens=max_tokens)
+
+
+def uneven(max_tokens: int = 12) -> Problem:
+    """Many texts, none of which matters, and weights that differ by orders of magnitude."""
+    tokens = [b"%c" % c for c in range(97, 97 + 16)]
+    vocabulary = Vocabulary([*tokens, b"<end>"], eos=[16])
+    rows = np.random.default_rng(0).dirichlet(np.full(17, 0.6), 17)
+    table = {(t,): row for t, row in enumerate(rows)}
+    model = Tabulated(vocabulary, table, otherwise=[1] * 17)
+    last = NGram(vocabulary, [[t, (5 * t) % 16] for t in range(16)], order=2, strength=2.0)
+    assert model.vocabulary is last.vocabulary
+    return Problem(Evaluator(last), regex("[a-d][a-p]{3}([a-c]|[e-h][a-p]){3}[a-p]*[a-b]"), max_tokens=max_tokens)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_auto_is_exactly_properly_weighted(seed: int):
+    world = random_world(seed, scored=seed % 2 == 0, **SMALL)
+    law = exact_law(world.problem(), lambda: Auto(probe=1, width=1, twist=False))
+    assert weighted_law(law) == world.masses()
+
+
+@pytest.mark.parametrize("aim", ["estimate", "samples"])
+@pytest.mark.parametrize(("make", "limit"), [(endless, None), (endless, 60), (uneven, None)], ids=str)
+def test_estimates_are_unbiased_whatever_was_chosen(make, limit: int | None, aim: str):
+    problem = make()
+    z = math.exp(enumerate_texts(problem).log_z)
+    auto = [sample(problem, Auto(aim, probe=4, max_calls=limit), 16, seed) for seed in range(60)]
+    estimates = [total(samples) for samples in auto]
+    error = np.std(estimates, ddof=1) / math.sqrt(len(estimates))
+    assert abs(np.mean(estimates) - z) < 5.0 * max(error, 1e-9)
+
+
+def total(samples: Samples) -> float:
+    return float(np.exp(samples.log_weights).sum() / len(samples))
+
+
+def test_it_goes_on_with_the_trie_where_few_texts_have_the_mass():
+    vocabulary = Vocabulary([b"a", b"b", b"<end>"], eos=[2])
+    problem = Problem(Tabulated(vocabulary, {}, otherwise=[0.05, 0.05, 0.9]), regex("[ab]{1,9}"), max_tokens=9)
+    samples = sample(problem, Auto(), 32, seed=0)
+    assert samples.notes["chose"] == "BTW"
+    assert samples.certificate.distance < 0.5
+
+
+def test_it_takes_particles_where_everything_is_new_and_weights_are_uneven():
+    chosen = [sample(uneven(), Auto(), 32, seed).notes["chose"] for seed in range(5)]
+    assert chosen.count("SMC") >= 4
+
+
+def test_it_accepts_exactly_where_samples_are_wanted():
+    samples = sample(endless(), Auto("samples"), 50, seed=0)
+    assert samples.notes["chose"] == "exact acceptance"
+    assert len(samples) == 50
+    assert len(set(samples.log_weights.tolist())) == 1
+
+
+def test_it_says_what_it_saw():
+    samples = sample(endless(), Auto(), 8, seed=0)
+    statistics = samples.notes["statistics"]
+    assert isinstance(statistics, Statistics)
+    assert samples.notes["because"]
+    for name in ("acceptance", "effective", "covered", "new", "left"):
+        assert 0.0 <= getattr(statistics, name) <= 1.0
+
+
+def test_certificates_hold():
+    for seed in range(60):
+        world = random_world(seed, scored=seed % 3 == 0, tokens=4, length=4, strings=10)
+        samples = sample(world.problem(), Auto(["estimate", "samples"][seed % 2], probe=4), 5, seed)
+        low, high, _ = samples.certificate
+        assert math.exp(low) <= float(sum(world.masses().values())) <= math.exp(high)
+
+
+def test_calls_are_bounded():
+    for make in (endless, uneven):
+        samples = sample(make(), Auto(max_calls=150), 10**5, seed=0)
+        assert samples.calls.distinct <= 150 + 8 * 13
+
+
+def test_the_trie_is_kept_from_call_to_call():
+    problem, auto = endless(), Auto()
+    first, second = (sample(problem, auto, 20, seed) for seed in range(2))
+    assert second.certificate.distance < first.certificate.distance
+
+
+def test_none_wanted_none_drawn():
+    samples = sample(endless(), Auto(), 0, 0)
+    assert len(samples) == 0
+    assert samples.calls.logical == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"aim": "win"}, {"probe": 0}, {"acceptance": 0.0}, {"max_calls": 0}, {"width": 0}, {"stored": 0}],
+    ids=str,
+)
+def test_options_that_mean_nothing(options: dict):
+    with pytest.raises(InvalidOption):
+        Auto(**options)
