@@ -169,12 +169,12 @@ def byte_classes(
     boundary = np.zeros(257, np.int64)
     boundary[edges[:, 0]] = 1
     boundary[edges[:, 1] + 1] = 1
-    interval = np.cumsum(boundary[:256])
-    signature = (
-        [tuple(column) for column in zip(interval.tolist(), *others, strict=True)] if others else interval.tolist()
-    )
+    interval = np.cumsum(boundary[:256]) - boundary[0]
+    if not others:
+        return interval, np.flatnonzero(np.append(1, boundary[1:256]))
     numbers: dict[object, int] = {}
-    byte_class = np.array([numbers.setdefault(s, len(numbers)) for s in signature], np.int64)
+    columns = zip(interval.tolist(), *others, strict=True)
+    byte_class = np.array([numbers.setdefault(column, len(numbers)) for column in columns], np.int64)
     class_byte = np.zeros(len(numbers), np.int64)
     class_byte[byte_class[::-1]] = np.arange(255, -1, -1)
     return byte_class, class_byte

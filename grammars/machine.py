@@ -12,6 +12,7 @@ needed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +114,7 @@ class Machine:
         self._room = self._first_room(len(lowered.program.components) - 1)
         self.store: Array = np.zeros(HEADER, np.int64)
         self.moves: NDArray[np.int32] = np.zeros((self._room[CONFIG], len(self._class_byte) + 1), np.int32)
-        self._classes = lowered.program.byte_class.tolist()
+        self._classes: list[int] = lowered.program.byte_class.tolist()
         self._viewed_moves: NDArray[np.int32] | None = None  # single entries are read through views, in a third of the
         self._viewed_store: Array | None = None  # time that an array takes
         self._lay_out()
@@ -197,7 +198,7 @@ class Machine:
     def is_known(self, state: int) -> bool:
         """Whether the state was handed out and still exists."""
         if self._viewed_store is not self.store:
-            self._viewed_store, self._store_view = self.store, memoryview(self.store)
+            self._viewed_store, self._store_view = self.store, _view(self.store)
         store, config = self._store_view, state & CONFIG_MASK
         if state < 0 or config >= store[CONFIGS] or state >> CONFIG_BITS != store[store[GENERATION] + config]:
             return False
@@ -233,13 +234,13 @@ class Machine:
     def follow(self, state: int, data: bytes) -> int | None:
         """A configuration after `data` or DEAD, if all the moves are known: for a few bytes quicker than a kernel."""
         if self._viewed_moves is not self.moves:
-            self._viewed_moves, self._moves_view = self.moves, memoryview(self.moves.reshape(-1))
+            self._viewed_moves, self._moves_view = self.moves, _view(self.moves)
         if state == FINISHED or not self.is_known(state):
             return None
         moves, classes, width = self._moves_view, self._classes, self.moves.shape[1]
         config = state & CONFIG_MASK
         for byte in data:
-            config = moves[config * width + classes[byte]] - 2
+            config = int(moves[config * width + classes[byte]]) - 2
             if config < 0:
                 return DEAD if config == DEAD else None
         return config
@@ -386,3 +387,8 @@ class Machine:
             self._lazy_rows[number, state] = row
             self.store[self.store[LAZY_ACCEPTS] + row] = self._residuals[number].accepts(state)
         return row
+
+
+def _view(array: NDArray[Any]) -> memoryview[int]:
+    """The entries of an array one after the other, as plain integers."""
+    return memoryview(cast("Any", array.reshape(-1)))

@@ -81,7 +81,8 @@ class TokenRows:
         clear_tokens(t.byte, t.nodes, t.tokens, node, firsts[0], firsts[1], row)
 
     def _exits(self, found: NDArray[np.int64], begins: NDArray[np.int64]) -> Trie:
-        ends = [self._tokens[token][begin:] for token, begin in zip(found.tolist(), begins.tolist(), strict=True)]
+        pairs: list[tuple[int, int]] = list(zip(found.tolist(), begins.tolist(), strict=True))
+        ends = [self._tokens[token][begin:] for token, begin in pairs]
         offsets = np.cumsum([0, *map(len, ends)], dtype=np.int64)
         trie = build_trie(ends, np.arange(len(ends)), np.frombuffer(b"".join(ends), np.uint8), offsets)
         return trie._replace(tokens=found[trie.tokens].astype(np.int32))

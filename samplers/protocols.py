@@ -91,7 +91,8 @@ class LanguageModel(Protocol):
     row of the previous call that context i extends by one token, or -1: a model may reuse its keys and values.
     """
 
-    vocabulary: Vocabulary
+    @property
+    def vocabulary(self) -> Vocabulary: ...
 
     def log_probs(self, contexts: Contexts, parents: Ints | None = None) -> Floats: ...
 

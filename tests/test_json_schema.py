@@ -234,6 +234,50 @@ def test_properties_stand_in_the_order_of_the_schema_or_in_any() -> None:
     assert accepts(schema, twice, options=SchemaOptions(property_order="any")) == [False]
 
 
+def test_many_properties_may_stand_in_any_order_too() -> None:
+    names = [f"p{number}" for number in range(30)]
+    schema = {"properties": {key: {"type": "null"} for key in names}, "required": names[:15], "type": "object"}
+    closed = {**schema, "additionalProperties": False}
+    rng = random.Random(1)
+    for _ in range(5):
+        rng.shuffle(names)
+        whole = json.dumps(dict.fromkeys(names))
+        more, fewer = json.dumps(dict.fromkeys([*names, "q"])), json.dumps(dict.fromkeys(sorted(names)[5:]))
+        options = SchemaOptions(property_order="any")
+        assert accepts(schema, whole, more, fewer, options=options) == [True, True, False]
+        assert accepts(closed, whole, more, fewer, options=options) == [True, False, False]
+
+
+# -- what is left out if the caller wants it so ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("schema", "accepted", "rejected"),
+    [
+        ({"type": "string", "pattern": r"(a)\1", "maxLength": 3}, ['"aa"', '"b"'], ['"abcd"', "1"]),
+        ({"type": "string", "not": {"pattern": r"(a)\1"}, "maxLength": 3}, ['"aa"', '"b"'], ['"abcd"']),
+        ({"type": "string", "format": "regex"}, ['"("'], ["1"]),
+        ({"propertyNames": {"pattern": r"(a)\1", "maxLength": 2}, "type": "object"}, ['{"b":1}'], ['{"abc":1}']),
+        (
+            {
+                "type": "object",
+                "patternProperties": {r"(a)\1": {"type": "null"}},
+                "properties": {"b": {"type": "null"}},
+                "additionalProperties": False,
+            },
+            ['{"aa":1}', '{"c":1}', '{"b":null}'],
+            ['{"b":1}'],
+        ),
+    ],
+)
+def test_lenient_schemas_are_wider_and_say_so(schema: Any, accepted: list[str], rejected: list[str]) -> None:
+    with pytest.raises(UnsupportedFeature):
+        json_schema(schema)
+    options = SchemaOptions(lenient=True)
+    assert accepts(schema, *accepted, *rejected, options=options) == [True] * len(accepted) + [False] * len(rejected)
+    assert any(not note.enforced for note in json_schema(schema, options).notes)
+
+
 # -- what a schema may be -------------------------------------------------------------------------------------------
 
 

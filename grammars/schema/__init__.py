@@ -48,17 +48,26 @@ def json_schema(schema: Any, options: SchemaOptions = _DEFAULT_OPTIONS, limits: 
     draft = None if options.draft is None else DRAFTS[options.draft]
     documents = Documents(value, draft, options.registry, limits)
     keywords = Keywords(documents, options, limits)
-    assembly = Assembly(keywords, options, limits, _family(schema if isinstance(schema, str) else value, options))
+    dialect = _DEFAULT_DIALECT if options is _DEFAULT_OPTIONS else _dialect(options)
+    family = _family(schema if isinstance(schema, str) else value, options, dialect)
+    assembly = Assembly(keywords, options, limits, family, dialect)
     start, rules = assembly.grammar(keywords.term(documents.root))
     make = Grammar.of_rules if assembly.has_marks else Grammar
     return make(start, rules, keywords.notes.values())
 
 
-def _family(value: Any, options: SchemaOptions) -> str:
+def _dialect(options: SchemaOptions) -> bytes:
+    """A digest of the options that say how values are written."""
+    return digest(repr(replace(options, registry={})).encode("utf-8", "surrogatepass"))
+
+
+def _family(value: Any, options: SchemaOptions, dialect: bytes) -> str:
     """What makes the names of rules unique to a schema and its options, so that grammars can be combined."""
     identities = Identities()
-    parts = [identities.content(value)]
+    parts = [identities.content(value), dialect]
     for uri, schema in options.registry.items():
         parts += [uri.encode("utf-8", "surrogatepass"), identities.content(schema)]
-    parts.append(repr(replace(options, registry={})).encode("utf-8", "surrogatepass"))
     return digest(*parts)[:6].hex()
+
+
+_DEFAULT_DIALECT = _dialect(_DEFAULT_OPTIONS)

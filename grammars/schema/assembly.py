@@ -32,9 +32,10 @@ from grammars.trampoline import run
 class Assembly:
     """The rules of one schema; `family` begins their names."""
 
-    def __init__(self, keywords: Keywords, options: SchemaOptions, limits: Limits, family: str):
+    def __init__(self, keywords: Keywords, options: SchemaOptions, limits: Limits, family: str, dialect: bytes):
         self.rules: dict[str, Node] = {}
         self._family = family
+        self._dialect = dialect
         self._doubtful: list[str] = []
         self.limits = limits
         self.budget = Budget("compile_work", limits.compile_work)
@@ -85,9 +86,24 @@ class Assembly:
         name = self._named.get(term)
         if name is None:
             self.budget.charge()
-            name = self._named[term] = f"{self._family}:value" if term == TRUE else f"{self._family}:{term.key.hex()}"
-            self._waiting.append((name, term))
+            name = self._named[term] = self._anything() if term == TRUE else f"{self._family}:{term.key.hex()}"
+            if name not in self.rules:
+                self._waiting.append((name, term))
         return Call(name)
+
+    def _anything(self) -> str:
+        """The rule of all values; its rules are the same in all schemas with the same options."""
+        name = f"{self._dialect[:6].hex()}:value"
+        if self._family == self._dialect.hex():
+            return name
+        if name not in _ANYTHING:
+            others = Assembly(self._keywords, self.options, self.limits, self._dialect.hex(), self._dialect)
+            self._keywords.algebra = self.algebra  # the keywords go on serving this assembly
+            if len(_ANYTHING) >= _KEPT:
+                _ANYTHING.clear()
+            _ANYTHING[name] = others.grammar(TRUE)[1]
+        self.rules.update(_ANYTHING.get(name, {}))
+        return name
 
     def separator(self, mark: str) -> Node:
         """A comma or colon with the whitespace around it."""
@@ -217,6 +233,8 @@ class Assembly:
         return Call(name)
 
 
+_KEPT = 64
+_ANYTHING: dict[str, dict[str, Node]] = {}
 _SPELLINGS: dict[str, Spelling] = {}
 
 

@@ -68,7 +68,7 @@ class ItemRules:
         opening, closing = text("["), text("]")
         if registers is not None:
             self._assembly.rules.update(mark_rules())
-            opening, closing = sequence([opening, mark(registers)]), sequence([closing, mark(CLOSE)])
+            opening, closing = sequence([opening, mark(registers)]), sequence([mark(CLOSE), closing])
         found = sequence([opening, space, closing] if items == EPSILON else [opening, space, items, closing])
         empty_is_one = not arrays.low and not arrays.repeated and not any(part.low for part in arrays.contains)
         if registers not in TIGHT or empty_is_one:

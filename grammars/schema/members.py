@@ -90,7 +90,7 @@ class MemberRules:
         opening, closing = text("{"), text("}")
         if writer.opens is not None:
             self._assembly.rules.update(mark_rules())
-            opening, closing = sequence([opening, *map(mark, writer.opening)]), sequence([closing, mark(CLOSE)])
+            opening, closing = sequence([opening, *map(mark, writer.opening)]), sequence([mark(CLOSE), closing])
         found = sequence([opening, self._assembly.space, inner, closing])
         return self._assembly.doubtful(name, found) if writer.opens == OPEN_TIGHT_KEYS else found
 
@@ -243,14 +243,16 @@ class _Writer:
 
     def _in_any_order(self) -> Node:
         """Any member after any other: which ones were read, and which are missing, is what the automaton remembers."""
-        members = [self._remembered(self._key(member.name), member) for member in self._members]
-        some = choice([*members, *(node for node in map(self._other_member, self._others) if node != NOTHING)])
-        many = sequence([some, repeat(sequence([self._comma, some])), self._assembly.space])
+        found = {True: sequence([mark(END), mark(FOUND)]), False: mark(END)}
+        members = [
+            self._pair(sequence([self._key(member.name), found[member.required]]), member.value)
+            for member in self._members
+        ]
+        others = [self._pair(sequence([self._assembly.quoted(o.keys), found[False]]), o.value) for o in self._others]
+        some = choice(node for node in [*members, *others] if node != NOTHING)
+        more = repeat(sequence([mark(BEGIN), self._comma, some]))  # the mark stands before the comma: no key, no comma
+        many = sequence([mark(BEGIN), some, more, self._assembly.space])
         return many if self._required else optional(many)
-
-    def _remembered(self, key: Node, member: Member) -> Node:
-        found = [mark(FOUND)] if member.required else []
-        return self._pair(sequence([mark(BEGIN), key, mark(END), *found]), member.value)
 
     def _marks_of_any_order(self) -> int:
         """Members never run out if all have values, and the keys that are not declared are endless, or there are

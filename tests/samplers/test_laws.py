@@ -182,7 +182,7 @@ def test_a_row_has_as_many_descendants_as_its_weight_says_on_average(scheme: str
         assert counts == [Fraction(int(w) * n, int(weights.sum())) for w in weights]
 
 
-@pytest.mark.parametrize("scheme", ["systematic", "residual"])
+@pytest.mark.parametrize("scheme", ["stratified", "systematic", "residual"])
 def test_certain_copies_are_certain(scheme: str):
     for p, rows in paths(lambda tape: ancestors(scheme, log_of([2, 1, 1]), 4, tape)):
         assert p > 0

@@ -42,20 +42,26 @@ class Ends(NamedTuple):
     dependent: list[int]
 
 
-class _AnyValues(Used):
-    """Stands for whatever values were used, `following` for those after one more has ended."""
+class _Dependent(Exception):
+    """Raised where it would matter which values were used."""
 
-    def __init__(self, following: Used | None):
+
+class _AnyValues(Used):
+    """Stands for whatever values were used; `more` for those after the item at hand has ended, which has parted from
+    them. Of an item that was begun later nothing is known."""
+
+    def __init__(self, more: Used | None):
         super().__init__(frozenset(), [], ())
-        self._following = following or self
+        self._more = more
 
     def with_value(self, value: Value) -> Used:
-        return self._following
+        if self._more is None:
+            raise _Dependent
+        return self._more
 
 
-_DOUBTFUL = _AnyValues(None)  # an item that was begun where values may have been used has ended
-_SOME_MORE = _AnyValues(_DOUBTFUL)
-_SOME = _AnyValues(_SOME_MORE)  # the item at hand has parted from all of them
+_SOME_MORE = _AnyValues(None)
+_SOME = _AnyValues(_SOME_MORE)
 
 
 class Choice:
@@ -114,11 +120,14 @@ class Choice:
         places = self._vocabulary.trie.tokens
         ends = Ends([], [])
         for token in places[self._bits(undecided)[places] != 0].tolist():
-            after = reading.after(token, 0)
-            doubtful = any(map(_is_doubtful, reading.path))
-            if any(map(_is_settled, after)) and not doubtful:
+            try:
+                after = reading.after(token, 0)
+            except _Dependent:
+                ends.dependent.append(token)
+                continue
+            if any(map(_is_settled, after)):
                 ends.harmless.append(token)
-            elif after or doubtful:
+            elif after:
                 ends.dependent.append(token)
         return ends
 
@@ -139,10 +148,6 @@ def _is_settled(thread: Thread) -> bool:
     )
 
 
-def _is_doubtful(threads: ThreadSet) -> bool:
-    return any(level.used is _DOUBTFUL for thread in threads for level in thread.levels)
-
-
 class _Reading:
     """Reads tokens byte by byte, sharing what neighbours have in common."""
 
@@ -150,19 +155,19 @@ class _Reading:
         self._tokens = vocabulary.tokens
         self._threads = threads
         self._budget = budget
-        self.path = [here]
+        self._path = [here]
         self._before = b""
 
     def after(self, token: int, depth: int) -> ThreadSet:
         """The threads after the bytes of a token from `depth` on."""
         data = self._tokens[token][depth:]
-        del self.path[_common(self._before, data) + 1 :]
-        for byte in data[len(self.path) - 1 :]:
-            here = self.path[-1]
-            self._budget.charge()
-            self.path.append(self._threads.read(here, byte) if here else ())
+        del self._path[_common(self._before, data) + 1 :]
         self._before = data
-        return self.path[-1]
+        for byte in data[len(self._path) - 1 :]:
+            here = self._path[-1]
+            self._budget.charge()
+            self._path.append(self._threads.read(here, byte) if here else ())
+        return self._path[-1]
 
 
 class Walk:

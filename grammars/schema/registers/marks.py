@@ -1,7 +1,9 @@
 """Marks: bytes that occur in no UTF-8 text, as rules of a grammar.
 
-    array  = "[" OPEN item END ("," item END)* "]" CLOSE
-    object = "{" OPEN_KEYS ROOM* REQUIRE* BEGIN key END FOUND? ":" value ("," ...)* "}" CLOSE
+    array  = "[" OPEN item END ("," item END)* CLOSE "]"
+    object = "{" OPEN_KEYS ROOM* REQUIRE* BEGIN key END FOUND? ":" value (BEGIN "," key ...)* CLOSE "}"
+
+A mark that may be refused stands before the byte that it decides about, so that a token never ends between the two.
 
 OPEN_UNIQUE says that fresh values never run out, whatever was used (`richness`): an item can then always be finished
 unless it already equals, or can only become, a used one. OPEN_REPEATED opens an array in which some value must occur
