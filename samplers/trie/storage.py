@@ -23,6 +23,7 @@ from samplers.trie.columns import Columns
 from samplers.trie.tree import END_TOKEN, UNASKED, Trie
 
 File = str | PathLike[str] | IO[bytes]
+Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Arrays = dict[str, NDArray[Any]]
 
