@@ -21,7 +21,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -242,7 +242,7 @@ def _from_pretrained(name: str, device: str | None) -> tuple[Any, Any]:
             f"the model {name!r} cannot be loaded: {reason}",
             hint="a folder with config.json, weights and tokenizer.json is wanted, or a name on the model hub",
         ) from error
-    return (model.to(device) if device else model), tokenizer
+    return (cast("Any", model).to(device) if device else model), tokenizer
 
 
 def _hugging_face(model: Any, tokenizer: Any) -> Engine:

@@ -115,6 +115,7 @@ class Machine:
         self.store: Array = np.zeros(HEADER, np.int64)
         self.moves: NDArray[np.int32] = np.zeros((self._room[CONFIG], len(self._class_byte) + 1), np.int32)
         self._classes: list[int] = lowered.program.byte_class.tolist()
+        self._moves_view: memoryview[int] = _view(self.moves)
         self._viewed_moves: NDArray[np.int32] | None = None  # single entries are read through views, in a third of the
         self._viewed_store: Array | None = None  # time that an array takes
         self._lay_out()
@@ -237,10 +238,10 @@ class Machine:
             self._viewed_moves, self._moves_view = self.moves, _view(self.moves)
         if state == FINISHED or not self.is_known(state):
             return None
-        moves, classes, width = self._moves_view, self._classes, self.moves.shape[1]
+        moves, classes, width = self._moves_view, self._classes, len(self._class_byte) + 1
         config = state & CONFIG_MASK
         for byte in data:
-            config = int(moves[config * width + classes[byte]]) - 2
+            config = moves[config * width + classes[byte]] - 2
             if config < 0:
                 return DEAD if config == DEAD else None
         return config

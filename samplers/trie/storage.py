@@ -155,8 +155,9 @@ def _check_model(problem: Problem, trie: Trie) -> None:
     row = checked_rows(problem.model, problem.model.log_probs([NO_TOKENS]), 1)
     tokens, begin = trie.tokens_at(0), int(trie.nodes.begin[0])
     saved = trie.edges.log_p[begin : begin + len(tokens)]
-    now: Floats = np.where(tokens == END_TOKEN, problem.log_end(row)[0], row[0, np.maximum(tokens, 0)])
-    off = float(np.abs(np.exp(saved) - np.exp(now)).max(initial=0.0))
+    found: Floats = row[0, np.maximum(tokens, 0)]
+    found[tokens == END_TOKEN] = problem.log_end(row)[0]
+    off = float(np.abs(np.exp(saved) - np.exp(found)).max(initial=0.0))
     if not off <= _TOLERANCE or math.isnan(off):
         raise SerializationError(
             f"the trie was saved with another model: the first probabilities differ by {off:.3g}",
