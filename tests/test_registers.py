@@ -269,19 +269,85 @@ def random_text(grammar: Grammar, rng: random.Random) -> bytes:
     return bytes(text)
 
 
-@pytest.mark.parametrize(
-    "schema",
-    [
-        {"type": "array", "uniqueItems": True},
-        {"type": "array", "items": {"type": "array", "uniqueItems": True}, "uniqueItems": True, "minItems": 2},
-        {"type": "array", "items": {"type": ["integer", "string"]}, "not": {"uniqueItems": True}},
-        {"type": "array", "uniqueItems": True, "contains": {"type": "integer"}, "minContains": 2},
-        {"type": "object", "minProperties": 3, "additionalProperties": {"type": "integer"}},
-        {"type": "object", "not": {"patternProperties": {"^a": {"type": "integer"}}}},
-    ],
-)
+PIECES = [
+    *(
+        '","',
+        '", "',
+        '"]',
+        '"],',
+        '"],["',
+        "1,1",
+        "1,2",
+        '"a"',
+        '"a","a"',
+        '"a":1',
+        ',"a":1',
+        '":',
+        '":"',
+        "]]",
+        "],[],[]",
+    ),
+    *(
+        '{"a":',
+        "}]",
+        '}},"',
+        "[[",
+        "[1,",
+        '["a",',
+        "true,",
+        "null]",
+        ", ",
+        '"aa',
+        'a"',
+        "b",
+        "ab",
+        "aab",
+        '"a',
+        "11",
+        "1]",
+    ),
+    *("[]", "{}", '{"', '{"a":1},{"a":1', "1,[1],", '"p1":null', ',"p2":null,"p1"', 'p1":null}', ',"p3', "0.5,0.50"),
+]
+ENDLESS: list[Any] = [
+    {"type": "array", "uniqueItems": True},
+    {"type": "array", "items": {"type": "array", "uniqueItems": True}, "uniqueItems": True, "minItems": 2},
+    {"type": "array", "items": {"type": ["integer", "string"]}, "not": {"uniqueItems": True}},
+    {"type": "array", "uniqueItems": True, "contains": {"type": "integer"}, "minContains": 2},
+    {"type": "object", "minProperties": 3, "additionalProperties": {"type": "integer"}},
+    {"type": "object", "not": {"patternProperties": {"^a": {"type": "integer"}}}},
+    {
+        "type": "object",
+        "properties": {f"p{number}": {"type": "null"} for number in range(9)},
+        "required": ["p1", "p2"],
+        "additionalProperties": False,
+    },
+]
+
+
+@pytest.mark.parametrize("schema", ENDLESS)
 def test_whatever_is_generated_from_endless_languages_is_valid(schema: Any) -> None:
     grammar = json_schema(schema, SchemaOptions(whitespace="compact", escapes="minimal", numbers="decimal"))
     validator, rng = jsonschema.Draft202012Validator(schema), random.Random(7)
     for _ in range(8):
         validator.validate(json.loads(random_text(grammar, rng)))
+
+
+@pytest.mark.parametrize("schema", ENDLESS)
+def test_masks_and_single_tokens_agree_on_endless_languages(schema: Any) -> None:
+    """A token is in the mask exactly if it can be read, and then the text can be finished, which random walks do."""
+    tokens = [bytes([byte]) for byte in range(256)] + [piece.encode() for piece in PIECES]
+    vocabulary = Vocabulary([*tokens, b"<end>"], eos=[len(tokens)])
+    options = SchemaOptions(whitespace=" ?", escapes="minimal", numbers="decimal", property_order="any")
+    automaton = json_schema(schema, options).compile(vocabulary)
+    rng = random.Random(3)
+    for _ in range(4):
+        state = automaton.start
+        for _ in range(12):
+            bits = np.unpackbits(automaton.mask(state).view(np.uint8), bitorder="little")
+            allowed = [token for token in range(len(tokens)) if automaton.advance(state, token) != DEAD]
+            assert np.flatnonzero(bits[: len(tokens)]).tolist() == allowed
+            assert bits[len(tokens)] == automaton.accepts(state)
+            if not allowed:
+                break
+            long = [token for token in allowed if token > 255]
+            state = automaton.advance(state, rng.choice(long if long and rng.random() < 0.7 else allowed))

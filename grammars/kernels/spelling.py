@@ -34,9 +34,12 @@ _ANYWHERE = 0x1000  # a block with room for every continuation byte
 # What a row is for: the begin of a character; behind a backslash; the digits of a unit; its further digits if it began
 # with D; continuation bytes; further digits; those of the first of two units; what stands between the two
 _START, _ESCAPE, _UNIT, _SURROGATE, _TAIL, _HEX, _PAIR, _SECOND = range(8)
-_KIND, _LEVEL, _BASE, _FROM, _TARGET = range(5)  # columns of `jobs`: all that decides the edges of a row
+_KIND, _LEVEL, _BASE, _FROM, _TARGET = range(5)  # words of a job: all that decides the edges of a row
 _MOST_EDGES, _MOST_JOBS = 160, 64  # of one row
-_JOBS, _EDGES, _ROW_BEGIN, _SHARED = range(16, 20)  # cells of `found`: where digits lead, counters, the shared rows
+_JOB, _EDGE = 5, 3  # words of each
+# Cells of `work`, in which all is kept that is being made: where the 16 digits lead, how many jobs and edges there are,
+# where the edges of the row at hand begin, where jobs and edges are kept; then shared rows, jobs, edges
+_JOBS, _EDGES, _ROW_BEGIN, _FIRST_JOB, _FIRST_EDGE, _SHARED = range(16, 22)
 _SLOTS = 32  # of each target
 
 _SLASH, _UNIT_LETTER = 0x2F, 0x75
@@ -50,59 +53,76 @@ def spell(source: Words) -> tuple[Words, Words, Words]:
     `quoted` puts quotation marks around the text; `minimal` escapes only what must be, and in one way.
     """
     rows, quoted = source[ROWS], source[QUOTED]
-    jobs = np.empty((rows + quoted + 2 * _MOST_JOBS, 5), np.int64)
-    row_edge = np.zeros(len(jobs) + 1, np.int64)
-    edges = np.empty((16 * rows + 2 * _MOST_EDGES, 3), np.int64)
-    found = np.zeros(_SHARED + rows * _SLOTS, np.int64)
+    work = _with_room(np.zeros(_SHARED + rows * _SLOTS, np.int64), rows, rows + 2 * _MOST_JOBS, 16 * rows + 320)
+    row_edge = np.zeros(rows + 2 * _MOST_JOBS + 1, np.int64)
     for row in range(rows):
-        _add_row(jobs, found, _START, 0, 0, row, _MIXED)
+        _add_row(work, _START, 0, 0, row, _MIXED)
     if quoted != 0:  # the mark is row 0, and source row 0 stands behind the others
-        _add_row(jobs, found, _START, 0, 0, 0, _MIXED)
+        _add_row(work, _START, 0, 0, 0, _MIXED)
     row = 0
-    while row < found[_JOBS]:
-        if len(jobs) - found[_JOBS] < _MOST_JOBS:
-            jobs = _longer(jobs)
-            row_edge = np.concatenate((row_edge, np.zeros(len(jobs) + 1 - len(row_edge), np.int64)))
-        if len(edges) - found[_EDGES] < _MOST_EDGES:
-            edges = _longer(edges)
-        found[_ROW_BEGIN] = found[_EDGES]
+    while row < work[_JOBS]:
+        jobs = (work[_FIRST_EDGE] - work[_FIRST_JOB]) // _JOB
+        edges = (len(work) - work[_FIRST_EDGE]) // _EDGE
+        if jobs - work[_JOBS] < _MOST_JOBS or edges - work[_EDGES] < _MOST_EDGES:
+            work = _with_room(work, rows, 2 * jobs, 2 * edges)
+            row_edge = _copied(row_edge, 0, len(row_edge), 2 * jobs + 1)
+        work[_ROW_BEGIN] = work[_EDGES]
         if quoted != 0 and row == 0:
-            _put(edges, found, 0x22, 0x22, rows)
+            _put(work, 0x22, 0x22, rows)
         else:
-            _write(source, jobs, edges, found, row)
+            _write(source, work, row)
         row += 1
-        row_edge[row] = found[_EDGES]
-    accepts = np.zeros(row, np.int64)
-    if quoted == 0:
-        accepts[:rows] = source[BEGINS + rows + 1 : BEGINS + 2 * rows + 1]
-    return row_edge[: row + 1].copy(), accepts, edges[: found[_EDGES]].copy()
+        row_edge[row] = work[_EDGES]
+    accepts = _copied(source, BEGINS + rows + 1, rows if quoted == 0 else 0, row)
+    edges = np.empty((work[_EDGES], _EDGE), np.int64)
+    for i in range(len(edges)):
+        for column in range(_EDGE):
+            edges[i, column] = work[work[_FIRST_EDGE] + _EDGE * i + column]
+    return _copied(row_edge, 0, row + 1, row + 1), accepts, edges
 
 
 @part
-def _longer(table: Words) -> Words:
-    longer = np.empty((2 * len(table), table.shape[1]), np.int64)
-    longer[: len(table)] = table
-    return longer
+def _copied(words: Words, begin: int, length: int, room: int) -> Words:
+    """Some words at the beginning of a new array of zeros."""
+    copy = np.zeros(room, np.int64)
+    for i in range(length):
+        copy[i] = words[begin + i]
+    return copy
 
 
 @part
-def _add_row(jobs: Words, found: Words, kind: int, level: int, base: int, row: int, target: int) -> int:
+def _with_room(work: Words, rows: int, jobs: int, edges: int) -> Words:
+    """The same with room for so many jobs and edges."""
+    first = _SHARED + rows * _SLOTS
+    wider = _copied(work, 0, first, first + _JOB * jobs + _EDGE * edges)
+    wider[_FIRST_JOB], wider[_FIRST_EDGE] = first, first + _JOB * jobs
+    for i in range(_JOB * work[_JOBS]):
+        wider[wider[_FIRST_JOB] + i] = work[work[_FIRST_JOB] + i]
+    for i in range(_EDGE * work[_EDGES]):
+        wider[wider[_FIRST_EDGE] + i] = work[work[_FIRST_EDGE] + i]
+    return wider
+
+
+@part
+def _add_row(work: Words, kind: int, level: int, base: int, row: int, target: int) -> int:
     """A new row, to be written later; its number."""
-    n = found[_JOBS]
-    jobs[n, _KIND], jobs[n, _LEVEL], jobs[n, _BASE], jobs[n, _FROM], jobs[n, _TARGET] = kind, level, base, row, target
-    found[_JOBS] = n + 1
+    n = work[_JOBS]
+    at = work[_FIRST_JOB] + _JOB * n
+    work[at], work[at + _LEVEL], work[at + _BASE], work[at + _FROM], work[at + _TARGET] = kind, level, base, row, target
+    work[_JOBS] = n + 1
     return n
 
 
 @part
-def _put(edges: Words, found: Words, low: int, high: int, to: int) -> None:
+def _put(work: Words, low: int, high: int, to: int) -> None:
     """An edge of the row that is being written, joined to the one before it where that is possible."""
-    n = found[_EDGES]
-    if n > found[_ROW_BEGIN] and edges[n - 1, 1] + 1 == low and edges[n - 1, 2] == to:
-        edges[n - 1, 1] = high
+    n = work[_EDGES]
+    at = work[_FIRST_EDGE] + _EDGE * n
+    if n > work[_ROW_BEGIN] and work[at - 2] + 1 == low and work[at - 1] == to:
+        work[at - 2] = high
         return
-    edges[n, 0], edges[n, 1], edges[n, 2] = low, high, to
-    found[_EDGES] = n + 1
+    work[at], work[at + 1], work[at + 2] = low, high, to
+    work[_EDGES] = n + 1
 
 
 @part
@@ -160,10 +180,10 @@ def _after(source: Words, target: int) -> int:
 
 
 @part
-def _inside(jobs: Words, found: Words, kind: int, level: int, base: int, row: int, answer: int) -> int:
+def _inside(work: Words, kind: int, level: int, base: int, row: int, answer: int) -> int:
     """A row for the rest of a character out of a block: shared if the block has one target, else one of its own."""
     if answer < 0:
-        return _add_row(jobs, found, kind, level, base, row, _MIXED)
+        return _add_row(work, kind, level, base, row, _MIXED)
     slot = 4 * (kind - _TAIL) + level
     if kind == _TAIL and level > 1:  # lead bytes after which not every continuation byte may stand
         if base == 0:
@@ -173,35 +193,35 @@ def _inside(jobs: Words, found: Words, kind: int, level: int, base: int, row: in
     elif kind == _SURROGATE:
         slot = 24
     place = _SHARED + answer * _SLOTS + slot
-    if found[place] == 0:
-        found[place] = _add_row(jobs, found, kind, level, base, row, answer) + 1
-    return found[place] - 1
+    if work[place] == 0:
+        work[place] = _add_row(work, kind, level, base, row, answer) + 1
+    return work[place] - 1
 
 
 @part
-def _write(source: Words, jobs: Words, edges: Words, found: Words, number: int) -> None:
-    kind, level, base = jobs[number, _KIND], jobs[number, _LEVEL], jobs[number, _BASE]
-    row, target = jobs[number, _FROM], jobs[number, _TARGET]
+def _write(source: Words, work: Words, number: int) -> None:
+    at = work[_FIRST_JOB] + _JOB * number
+    kind, level, base, row, target = work[at], work[at + _LEVEL], work[at + _BASE], work[at + _FROM], work[at + _TARGET]
     if kind == _START:
-        _begin(source, jobs, edges, found, row)
+        _begin(source, work, row)
     elif kind == _ESCAPE:
-        _escape(source, jobs, edges, found, row)
+        _escape(source, work, row)
     elif kind == _UNIT or kind == _SURROGATE:
-        _unit(source, jobs, edges, found, kind, row, target)
+        _unit(source, work, kind, row, target)
     elif kind == _SECOND and level < 3:
         byte = 0x5C if level == 0 else _UNIT_LETTER if level == 1 else 0x44
-        after = _inside(jobs, found, _SECOND, level + 1, base, row, target)
-        _put(edges, found, byte, byte, after)
+        after = _inside(work, _SECOND, level + 1, base, row, target)
+        _put(work, byte, byte, after)
         if level == 2:
-            _put(edges, found, 0x64, 0x64, after)
+            _put(work, 0x64, 0x64, after)
     elif kind == _TAIL:
-        _tail(source, jobs, edges, found, level, base, row, target)
+        _tail(source, work, level, base, row, target)
     else:
-        _digits(source, jobs, edges, found, kind, level, base, row, target)
+        _digits(source, work, kind, level, base, row, target)
 
 
 @part
-def _begin(source: Words, jobs: Words, edges: Words, found: Words, row: int) -> None:
+def _begin(source: Words, work: Words, row: int) -> None:
     """A character as itself, a lead byte, a backslash, or the quotation mark behind the last."""
     ranges = BEGINS + 2 * source[ROWS] + 1
     at, end = ranges + 3 * source[BEGINS + row], ranges + 3 * source[BEGINS + row + 1]
@@ -210,34 +230,34 @@ def _begin(source: Words, jobs: Words, edges: Words, found: Words, row: int) -> 
         while at < end and source[at + 1] < code:
             at += 3
         if code == 0x22 or code == 0x5C:
-            _special(source, jobs, edges, found, row, code)
+            _special(source, work, row, code)
             code += 1
             continue
         stop = 0x22 if code < 0x22 else 0x5C if code < 0x5C else 0x80
         if at < end and source[at] <= code:
             stop = min(stop, source[at + 1] + 1)
-            _put(edges, found, code, stop - 1, _after(source, source[at + 2]))
+            _put(work, code, stop - 1, _after(source, source[at + 2]))
         elif at < end:
             stop = min(stop, source[at])
         code = stop
     while at < end and source[at + 1] < 0x80:
         at += 3
     if at < end:
-        _leads(source, jobs, edges, found, row)
+        _leads(source, work, row)
 
 
 @part
-def _special(source: Words, jobs: Words, edges: Words, found: Words, row: int, code: int) -> None:
+def _special(source: Words, work: Words, row: int, code: int) -> None:
     """The two characters that mean something else than themselves."""
     if code == 0x5C:
         if _has_escapes(source, row):
-            _put(edges, found, code, code, _add_row(jobs, found, _ESCAPE, 0, 0, row, _MIXED))
+            _put(work, code, code, _add_row(work, _ESCAPE, 0, 0, row, _MIXED))
     elif source[QUOTED] != 0 and source[BEGINS + source[ROWS] + 1 + row] != 0:
-        _put(edges, found, code, code, DONE)
+        _put(work, code, code, DONE)
 
 
 @part
-def _leads(source: Words, jobs: Words, edges: Words, found: Words, row: int) -> None:
+def _leads(source: Words, work: Words, row: int) -> None:
     """Lead bytes of the characters beyond ASCII."""
     everything = _ask(source, row, 0x80, 0xD7FF)
     if everything < 0 or everything != _ask(source, row, 0xE000, 0x10FFFF):
@@ -254,7 +274,7 @@ def _leads(source: Words, jobs: Words, edges: Words, found: Words, row: int) -> 
         else:
             answer = _ask(source, row, max(base, _least(level)), min(base + (1 << 6 * level) - 1, _most(base)))
         if answer != _DEAD:
-            _put(edges, found, lead, last, _inside(jobs, found, _TAIL, level, base, row, answer))
+            _put(work, lead, last, _inside(work, _TAIL, level, base, row, answer))
         lead = last + 1
 
 
@@ -271,7 +291,7 @@ def _most(base: int) -> int:
 
 
 @part
-def _tail(source: Words, jobs: Words, edges: Words, found: Words, level: int, base: int, row: int, target: int) -> None:
+def _tail(source: Words, work: Words, level: int, base: int, row: int, target: int) -> None:
     """Continuation bytes: `level` of them are left."""
     size = 1 << 6 * (level - 1)
     for byte in range(0x80, 0xC0):
@@ -284,8 +304,8 @@ def _tail(source: Words, jobs: Words, edges: Words, found: Words, level: int, ba
         if level == 1:
             to = _after(source, answer)
         else:
-            to = _inside(jobs, found, _TAIL, level - 1, low if answer < 0 else _ANYWHERE, row, answer)
-        _put(edges, found, byte, byte, to)
+            to = _inside(work, _TAIL, level - 1, low if answer < 0 else _ANYWHERE, row, answer)
+        _put(work, byte, byte, to)
 
 
 @part
@@ -297,56 +317,52 @@ def _has_escapes(source: Words, row: int) -> bool:
 
 
 @part
-def _escape(source: Words, jobs: Words, edges: Words, found: Words, row: int) -> None:
+def _escape(source: Words, work: Words, row: int) -> None:
     """Behind a backslash: a letter, or the number of a character."""
     for letter, code in _LETTERS:
         answer = _DEAD if source[MINIMAL] != 0 and code == _SLASH else _ask(source, row, code, code)
         if answer >= 0:
-            _put(edges, found, letter, letter, _after(source, answer))
+            _put(work, letter, letter, _after(source, answer))
     answer = _ask_escaped(source, row, 0, 0x10FFFF)
     if answer != _DEAD:
-        _put(edges, found, _UNIT_LETTER, _UNIT_LETTER, _add_row(jobs, found, _UNIT, 0, 0, row, _MIXED))
+        _put(work, _UNIT_LETTER, _UNIT_LETTER, _add_row(work, _UNIT, 0, 0, row, _MIXED))
 
 
 @part
-def _unit(source: Words, jobs: Words, edges: Words, found: Words, kind: int, row: int, target: int) -> None:
+def _unit(source: Words, work: Words, kind: int, row: int, target: int) -> None:
     """The first digit of a unit, and the second behind D: there it may be the first unit of two."""
-    to = found[:16]
     if kind == _SURROGATE:
-        _blocks(source, jobs, found, _HEX, 2, 0xD000, 0, 8, row, target)
-        _blocks(source, jobs, found, _PAIR, 2, 0x10000, 8, 12, row, target)
-        to[12:] = _NOWHERE
+        _blocks(source, work, _HEX, 2, 0xD000, 0, 8, row, target)
+        _blocks(source, work, _PAIR, 2, 0x10000, 8, 12, row, target)
+        _lead(work, 12, 16, _NOWHERE)
     else:
-        _blocks(source, jobs, found, _HEX, 3, 0, 0, 13, row, target)
-        _blocks(source, jobs, found, _HEX, 3, 0xE000, 14, 16, row, target)
+        _blocks(source, work, _HEX, 3, 0, 0, 13, row, target)
+        _blocks(source, work, _HEX, 3, 0xE000, 14, 16, row, target)
         basic = _ask_escaped(source, row, 0xD000, 0xD7FF)
         beyond = _ask_escaped(source, row, 0x10000, 0x10FFFF)
-        to[13] = _NOWHERE
+        work[13] = _NOWHERE
         if basic != _DEAD or beyond != _DEAD:
-            to[13] = _inside(jobs, found, _SURROGATE, 0, 0, row, basic if basic == beyond else _MIXED)
-    _put_digits(edges, found)
+            work[13] = _inside(work, _SURROGATE, 0, 0, row, basic if basic == beyond else _MIXED)
+    _put_digits(work)
 
 
 @part
-def _digits(
-    source: Words, jobs: Words, edges: Words, found: Words, kind: int, level: int, base: int, row: int, target: int
-) -> None:
+def _digits(source: Words, work: Words, kind: int, level: int, base: int, row: int, target: int) -> None:
     """Further digits, `level` of them are left; or the digit behind D in a second unit."""
     if kind == _SECOND:
-        found[:12] = _NOWHERE
-        _blocks(source, jobs, found, _HEX, 2, base, 12, 16, row, target)
+        _lead(work, 0, 12, _NOWHERE)
+        _blocks(source, work, _HEX, 2, base, 12, 16, row, target)
     elif level > 1:
-        _blocks(source, jobs, found, kind, level - 1, base, 0, 16, row, target)
+        _blocks(source, work, kind, level - 1, base, 0, 16, row, target)
     else:
-        _blocks(source, jobs, found, _SECOND if kind == _PAIR else _START, 0, base, 0, 16, row, target)
-    _put_digits(edges, found)
+        _blocks(source, work, _SECOND if kind == _PAIR else _START, 0, base, 0, 16, row, target)
+    _put_digits(work)
 
 
 @part
 def _blocks(
     source: Words,
-    jobs: Words,
-    found: Words,
+    work: Words,
     kind: int,
     level: int,
     base: int,
@@ -360,9 +376,9 @@ def _blocks(
     size = 1 if kind == _START else 1 << 10 if kind == _SECOND else 1 << 4 * level
     if kind == _PAIR:
         size <<= 10
-    found[first:end] = _NOWHERE
+    _lead(work, first, end, _NOWHERE)
     if target >= 0:
-        found[first:end] = _inside(jobs, found, kind, level, base, row, target) if kind else _after(source, target)
+        _lead(work, first, end, _inside(work, kind, level, base, row, target) if kind else _after(source, target))
         return
     digit = first
     while digit < end:
@@ -372,15 +388,22 @@ def _blocks(
             after = _next(source, row, low)
             digit = max(digit + 1, min(end, first + (after - base) // size))
             continue
-        found[digit] = _inside(jobs, found, kind, level, low, row, answer) if kind else _after(source, answer)
+        work[digit] = _inside(work, kind, level, low, row, answer) if kind else _after(source, answer)
         digit += 1
 
 
 @part
-def _put_digits(edges: Words, found: Words) -> None:
+def _lead(work: Words, first: int, end: int, to: int) -> None:
+    """Note where the digits from `first` to `end` lead."""
+    for digit in range(first, end):
+        work[digit] = to
+
+
+@part
+def _put_digits(work: Words) -> None:
     """The edges of hexadecimal digits, whose letters may be large or small."""
     for begin in (0x30, 0x41, 0x61):
         for digit in range(0 if begin == 0x30 else 10, 10 if begin == 0x30 else 16):
-            if found[digit] != _NOWHERE:
+            if work[digit] != _NOWHERE:
                 byte = begin + (digit if begin == 0x30 else digit - 10)
-                _put(edges, found, byte, byte, found[digit])
+                _put(work, byte, byte, work[digit])

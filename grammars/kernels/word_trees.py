@@ -13,14 +13,20 @@ import numpy as np
 
 from grammars.kernels.arrays import Words
 from grammars.kernels.policy import kernel, part
-from grammars.kernels.spelling import BEGINS
+from grammars.kernels.spelling import BEGINS, spell
 
 _LAST, _LOW_SURROGATE, _HIGH_SURROGATE = 0x10FFFF, 0xD800, 0xDFFF
 
 
 @kernel
-def word_automaton(codes: Words, ends: Words, excluded: int, quoted: int, minimal: int) -> Words:
-    """The automaton as `spelling` wants it: word i is `codes[ends[i - 1] : ends[i]]`; words are sorted and distinct."""
+def spelled_words(codes: Words, ends: Words, excluded: int, quoted: int, minimal: int) -> tuple[Words, Words, Words]:
+    """`spelling.spell` of the automaton of some words: word i is `codes[ends[i - 1] : ends[i]]`, in int32; the words
+    are sorted and distinct."""
+    return spell(_automaton(codes, ends, excluded, quoted, minimal))
+
+
+@part
+def _automaton(codes: Words, ends: Words, excluded: int, quoted: int, minimal: int) -> Words:
     parent, code, terminal = _tree(codes, ends)
     first, child = _children(parent)
     same = _merged(code, terminal, first, child)
@@ -135,7 +141,7 @@ def _packed(
         source[BEGINS + rows + 1 + anything] = 1
         at = _put_range(source, ranges, at, 0, _LAST, anything)
     source[BEGINS + rows] = at
-    return source[: ranges + 3 * at].copy()
+    return source[: ranges + 3 * at]
 
 
 @part

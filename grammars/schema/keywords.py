@@ -28,7 +28,7 @@ from grammars.schema.documents import Documents, Place
 from grammars.schema.formats import REFUSED, format_node, narrowed
 from grammars.schema.identity import Identities
 from grammars.schema.json_types import is_array, is_object
-from grammars.schema.notes import MEANS, Enforcement
+from grammars.schema.notes import MEANS, Enforcement, is_keyword
 from grammars.schema.objects import ObjectSet, Rule
 from grammars.schema.objects import meet as meet_objects
 from grammars.schema.objects import normal as normal_objects
@@ -96,7 +96,9 @@ class Keywords:
             self._note(place, "$ref")
             return (yield self.shape(self._documents.follow(place, schema["$ref"]), track))
         for keyword in schema:
-            if keyword in MEANS and keyword != "format":
+            if keyword in MEANS and not is_keyword(keyword, place.draft, place.resource.loose):
+                self._note(place, keyword, "no keyword of this draft", False)
+            elif keyword in MEANS and keyword != "format":
                 self._note(place, keyword)
         track = track or any(keyword in schema for keyword in _UNEVALUATED)
         shape = self._own(place)

@@ -104,23 +104,35 @@ class Richness:
         return _count(prod(counts), False)
 
     def _of_objects(self, objects: ObjectSet) -> Task:
-        if objects.some or objects.low > len(objects.required):
+        if objects.some:
             return Count(0)
         properties, counts = dict(objects.properties), list[int]()
-        for name in dict.fromkeys([*properties, *objects.required]):
+        names = dict.fromkeys([*properties, *objects.required])
+        for name in names:
             patterns = [rule.value for rule in objects.patterns if self._characters.holds(rule.keys, name)]
-            value = conj([properties.get(name, TRUE), *patterns])
-            count: Count = yield self.of(value)
+            count: Count = yield self.of(conj([properties.get(name, TRUE), *patterns]))
             if name in objects.required:
                 counts.append(count.least)
             elif objects.high is None:
                 counts.append(count.least + 1)
         if not all(counts):
             return Count(0)
-        keys = self.of_strings(conj([neg(listed(properties)), *(neg(rule.keys) for rule in objects.patterns)]))
-        if objects.high is None or objects.high > len(objects.required):
-            counts.append(1 + keys.least)
-        return _count(prod(counts), False)
+        may_have_more = objects.high is None or objects.high > len(objects.required)
+        if may_have_more and (yield self._has_endless_keys(objects, list(names))):
+            return ENDLESS
+        return Count(0) if objects.low > len(objects.required) else _count(prod(counts), False)
+
+    def _has_endless_keys(self, objects: ObjectSet, names: list[str]) -> Task:
+        """Whether endlessly many keys that are not declared, and that at most one pattern matches, may have values."""
+        undeclared, keys = neg(listed(names)), [rule.keys for rule in objects.patterns]
+        if self.of_strings(conj([undeclared, *map(neg, keys)])).endless:
+            return True
+        for index, rule in enumerate(objects.patterns):
+            others = [neg(other) for other in (*keys[:index], *keys[index + 1 :])]
+            possible: Count = yield self.of(rule.value)
+            if possible.least and self.of_strings(conj([undeclared, rule.keys, *others])).endless:
+                return True
+        return False
 
     # -- strings --------------------------------------------------------------------------------------------------
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grammars.expression import ByteAutomaton, Lexeme, Node, Ranges, Rules
 from grammars.kernels.spelling import spell
-from grammars.kernels.word_trees import word_automaton
+from grammars.kernels.word_trees import spelled_words
 
 _KEPT = 4096
 _SMALL = 256  # characters; a lexeme of so many takes some 20 KB
@@ -49,10 +50,11 @@ def word_lexeme(
 
 
 def _made(words: tuple[str, ...], excluded: bool, quoted: bool, minimal: bool) -> tuple[bytes, ByteAutomaton]:
-    codes = np.frombuffer("".join(words).encode("utf-32-le"), np.int32).astype(np.int64)
-    ends = np.cumsum([len(word) for word in words], dtype=np.int64)
-    source = word_automaton(codes, ends, int(excluded), int(quoted), int(minimal))
-    return source.tobytes(), ByteAutomaton(*spell(source))
+    text = "".join(words).encode("utf-32-le")
+    ends = np.array([*accumulate(map(len, words))], np.int64)
+    codes = np.frombuffer(text, np.int32)
+    name = b"%d %d %d " % (excluded, quoted, minimal) + ends.tobytes() + text
+    return name, ByteAutomaton(*spelled_words(codes, ends, int(excluded), int(quoted), int(minimal)))
 
 
 _kept = lru_cache(maxsize=_KEPT)(_made)

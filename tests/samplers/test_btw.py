@@ -98,6 +98,15 @@ def test_estimates_are_unbiased(options: dict):
     assert (np.abs(runs.mean(axis=0) - [z, by_length]) < 5.0 * np.maximum(error, 1e-9)).all()
 
 
+def test_texts_that_had_to_be_forgotten_keep_what_they_earned():
+    problem = endless()
+    z = math.exp(enumerate_texts(problem).log_z)
+    forgetful = [BTW(max_bytes=16_000) for _ in range(60)]
+    runs = [statistics(sample(problem, btw, 80, seed))[0] for seed, btw in enumerate(forgetful)]
+    assert all(btw.tries.of(problem).expansions > btw.tries.of(problem).nodes.size for btw in forgetful)
+    assert abs(np.mean(runs) - z) < 5.0 * np.std(runs, ddof=1) / math.sqrt(len(runs))
+
+
 def statistics(samples: Samples) -> list[float]:
     weights = np.exp(samples.log_weights) / len(samples)
     return [float(weights.sum()), float(weights @ [len(t) for t in samples.tokens])]

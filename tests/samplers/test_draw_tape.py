@@ -103,6 +103,28 @@ def test_the_last_token_is_no_dumping_ground_for_rounding():
         assert tape.tokens(log_of(weights)[None], mask_of(range(40), 40)[None], np.zeros(1, np.int64))[0][0] == 29
 
 
+def test_a_point_in_a_tail_of_a_billionth_is_a_point_in_the_tail():
+    """Single precision would round the first number to one."""
+
+    class Chosen:
+        def __init__(self):
+            self.left = [1.0 - 5e-10, 0.5, 0.5]
+
+        def random(self, n=None):
+            return self.left.pop(0) if n is None else np.array([self.left.pop(0)])
+
+    row = log_of([1.0 - 1e-9, 1e-9])[None]
+    once = np.zeros(1, np.int64)
+    for draw in (
+        lambda tape: tape.urns(row, once)[0].draw(),
+        lambda tape: tape.choose(row)[0],
+        lambda tape: tape.tokens(row, mask_of([0, 1], 2)[None], once)[0][0],
+    ):
+        tape = seeded(0)
+        tape._generator = Chosen()  # pyright: ignore
+        assert draw(tape) == 1
+
+
 def test_nothing_to_draw_is_minus_one():
     nothing = np.full((1, 3), -np.inf)
     for tape in (seeded(0), ScriptedTape([])):

@@ -94,6 +94,11 @@ def test_answers_are_kept_up_to_a_number_of_bytes():
     assert shared.calls.distinct == 3
     shared.log_probs(contexts[:1])
     assert shared.calls.distinct == 4
+    shared.log_probs(contexts[2:])
+    shared.log_probs(contexts[:1])  # used last, so the other one goes
+    shared.log_probs(contexts[1:2])
+    shared.log_probs(contexts[:1])
+    assert shared.calls.distinct == 5
     forgetful = Evaluator(recorder(), kept_bytes=0)
     assert sample(Problem(forgetful, regex("[ab]{2}")), SMC(8), seed=0).finish == ("end",) * 8
 

@@ -77,7 +77,8 @@ class Choice:
 
     def tokens(self, outer: Mask, threads: ThreadSet) -> Mask:
         """The ordinary tokens that may follow; `outer` is the mask of the grammar without marks."""
-        outer, inside = outer & ~self._vocabulary.end_row, self._inside(threads)
+        outer = outer & ~self._vocabulary.end_row
+        inside = self._inside(threads) & outer  # a token that is a mark is not text
         if all(thread.has_parted() for thread in threads):
             return self._where_parted(outer, inside, threads)
         walk = Walk(self._vocabulary, self._threads, self._futures, self._budget, self._bits(outer))
@@ -92,7 +93,7 @@ class Choice:
         union = np.zeros(self._vocabulary.words, np.uint32)
         for state in {thread.state for thread in threads}:
             union |= self._within.mask(state)
-        return union & ~self._vocabulary.end_row
+        return union
 
     def _bits(self, mask: Mask) -> Bits:
         return np.unpackbits(mask.view(np.uint8), bitorder="little")[: self._vocabulary.size]

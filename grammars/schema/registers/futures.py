@@ -2,9 +2,9 @@
 
 If no used value can be met again by what is at hand, and fresh values never run out, a thread is free: whatever the
 grammar can finish, it can. Otherwise a witness is searched, a continuation that frees the thread or ends the text:
-best first, where bytes that close something are
-best. The search is exact: it ends with a witness, or when nothing is
-left to be read (runs of zeros that no used number has are all alike), or with `LimitExceeded`.
+best first, where bytes that close something are best, and those that repeat a value if one must be repeated. The
+search is exact: it ends with a witness, or when nothing is left to be read (runs of zeros that no used number has are
+all alike), or with `LimitExceeded`.
 
 What was found is remembered: all threads on the way to a witness can be finished, and if there is none, no thread
 that was seen can.
@@ -21,11 +21,11 @@ from grammars.limits import Budget, Limits
 from grammars.lowering import lower
 from grammars.schema.registers.threads import OUTSIDE, MarkedAutomaton, Thread, Threads
 
-WORK_PER_STEP = 100  # item moves that one step of a thread stands for
+WORK_PER_STEP = 400  # item moves that one step of a thread stands for
 
 _KEPT = 1 << 16
 _QUOTE = 0x22
-_COSTS = {**dict.fromkeys(b'"]},:', 1), **dict.fromkeys(b"tfn[{", 2), **dict.fromkeys(b" \t\n\r", 50)}
+_COSTS = {**dict.fromkeys(b'"]}:', 1), **dict.fromkeys(b"tfn[{", 2), ord(","): 3, **dict.fromkeys(b" \t\n\r", 50)}
 
 
 class Futures:
@@ -70,7 +70,7 @@ class Futures:
                         self._remember_way(thread, before)
                         return
                     self.searching.append((after,))
-                    heappush(heap, (cost + step, next(order), after))
+                    heappush(heap, (cost + (0 if after.may_repeat() else step), next(order), after))
         self._known.update(dict.fromkeys(before, False))
         self._known[first] = False
         self.searching = []

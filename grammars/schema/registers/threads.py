@@ -45,6 +45,10 @@ class Level(NamedTuple):
         """Whether fresh values never run out, or none are needed."""
         return self.mode not in marks.TIGHT or (self.reader is None and self.mode in marks.REPEATED)
 
+    def may_repeat(self) -> bool:
+        """Whether the value at hand may become a used one."""
+        return self.reader != IDLE and self._could_repeat()
+
     def is_free(self) -> bool:
         """Whether nothing that was used keeps the array from being finished."""
         return self.is_lasting() and (self.mode in marks.REPEATED or self.reader == IDLE or not self._could_repeat())
@@ -111,6 +115,10 @@ class Thread(NamedTuple):
     def has_parted(self) -> bool:
         """Whether every value at hand has parted from all that it must differ from."""
         return all(level.has_parted() for level in self.levels)
+
+    def may_repeat(self) -> bool:
+        """Whether a value must be repeated, and the one at hand may do it."""
+        return any(level.mode in marks.REPEATED and level.may_repeat() for level in self.levels)
 
 
 def _place(place: int, byte: int) -> int:
