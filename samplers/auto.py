@@ -10,9 +10,10 @@ new:
 
 * U = 0: everything is known; nothing is drawn any more.
 * `aim="samples"` and Ẑ/(Z_F + U) ≥ `acceptance`: exact acceptance from the same trie (`BTW(mode="exact")`).
-* c ≥ 1/2, or e ≥ 1/2, or d ≤ 1/2: go on with the trie (`BTW`).
-* otherwise: `SMC` for the rest, with F counted exactly: Z·E*[f] = Σ_F P·ψ·f + the estimate of the particles, which are
-  twisted by H(u)/H(root), start with what the trie knows and have weight 0 on F.
+* e < 1/4, c < 1/4 and d > 9/10 (d > 1/2 with potentials, which guide particles, but no trie): `SMC` for the rest, with
+  F counted exactly: Z·E*[f] = Σ_F P·ψ·f + the estimate of the particles. They are twisted by H(u), what the trie knows,
+  and have weight 0 on F.
+* otherwise, and this is the rule: go on with the trie (`BTW`).
 
 **Law.** Properly weighted: the estimate rests on what is drawn after the choice, and on F, which is exact; the draws of
 the probe count through F alone. Rows: the texts of F, then those of the method that was chosen.
@@ -47,6 +48,10 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _AIMS = ("estimate", "samples")
+_UNEVEN = 0.25
+_NEARLY_ALL_NEW = 0.9
+_OFTEN_NEW = 0.5  # potentials say on the way what a text is worth: particles listen to them
+_PROBE_SHARE = 8  # of a limit on calls, the probe may spend one in so many
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ class Auto:
     acceptance: float = 0.05
     max_calls: int | None = None
     twist: bool = True
-    width: int = 8
+    width: int = 4
     stored: int = 128
     max_bytes: int = 1 << 29
     tries: Tries = field(default_factory=Tries, compare=False, repr=False)
@@ -127,7 +132,7 @@ class Auto:
         require(self.stored >= 1, f"at least one token is stored for a prefix, not {self.stored}")
 
     def init(self, problem: Problem, n: int, rng: Source) -> Watched:
-        sampler = self._trie_sampler(self.max_calls)
+        sampler = self._trie_sampler(None if self.max_calls is None else max(1, self.max_calls // _PROBE_SHARE))
         inner: Run[Tally] = sampler.init(problem, self.probe if n else 0, rng)
         state = Watched(n, sampler, problem, inner, inner.trie, inner.tally.begin)
         return self._settled(problem, state, rng)
@@ -162,7 +167,7 @@ class Auto:
         if state.notes or not state.n or len(state.contexts):
             return state
         statistics = probed(state.trie, state.inner.tally, state.begin)
-        chose, because = self._choice(statistics)
+        chose, because = self._choice(statistics, bool(problem.potentials))
         spent = state.trie.expansions - state.begin
         left = None if self.max_calls is None else max(1, self.max_calls - spent)
         notes = {"chose": chose, "because": because, "statistics": statistics}
@@ -171,16 +176,16 @@ class Auto:
         sampler = self._trie_sampler(left, "exact" if chose == "exact acceptance" else "weighted")
         return replace(state, sampler=sampler, inner=sampler.init(problem, state.n, rng), notes=notes)
 
-    def _choice(self, found: Statistics) -> tuple[str, str]:
+    def _choice(self, found: Statistics, guided: bool) -> tuple[str, str]:
         if found.left == 0.0:
             return ("exact acceptance" if self.aim == "samples" else "BTW"), "everything is known"
         if self.aim == "samples" and found.acceptance >= self.acceptance:
             return "exact acceptance", f"about {found.acceptance:.0%} of the descents would be accepted"
-        if found.covered >= 0.5:
+        if found.covered >= _UNEVEN:
             return "BTW", f"the texts that are found have about {found.covered:.0%} of the mass"
-        if found.effective >= 0.5:
+        if found.effective >= _UNEVEN:
             return "BTW", f"the weights are even: {found.effective:.0%} of the draws are effective"
-        if found.new <= 0.5:
+        if found.new <= (_OFTEN_NEW if guided else _NEARLY_ALL_NEW):
             return "BTW", f"draws come back to known prefixes: {found.new:.0%} were new"
         because = f"the weights are uneven ({found.effective:.0%} effective) and {found.new:.0%} of the prefixes new"
         return "SMC", because
@@ -190,7 +195,7 @@ class Auto:
         trie, drawn = state.trie, state.inner.tally.drawn
         length = float(np.mean([len(d.tokens) + 1 for d in drawn]))
         count = state.n if calls is None else max(1, min(state.n, int(calls / length)))
-        rest = problem.with_potential(Rest(trie, problem))
+        rest = problem.with_potential(Rest(trie))
         sampler = SMC()
         inner = sampler.init(rest, count, rng)
         return replace(state, sampler=sampler, problem=rest, inner=inner, known=_found(problem, trie))
@@ -201,11 +206,11 @@ class Rest:
 
     >>> from samplers.contracts import tiny_problem
     >>> problem = tiny_problem()
-    >>> Rest(Trie(problem), problem).log_prefix([np.array([0])]).tolist()
+    >>> Rest(Trie(problem)).log_prefix([np.array([0])]).tolist()
     [0.0]
     """
 
-    def __init__(self, trie: Trie, problem: Problem):
+    def __init__(self, trie: Trie):
         self._bounds: dict[bytes, float] = {}
         self._found = {trie.found_text(row).tokens.tobytes() for row in range(trie.found.size)}
         for node in range(trie.nodes.size):
