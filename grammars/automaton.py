@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from grammars.errors import StateError
+from grammars.expression import CountingAutomaton
 from grammars.forking import lock_for
 from grammars.kernels.intern import touch
 from grammars.kernels.layout import BROAD, FINISHED, INSIDE
@@ -55,11 +56,13 @@ from grammars.matcher import Matcher, check_array
 from grammars.program import LOW, NOT_A_LOOP
 from grammars.serialization import load, save
 from grammars.serialization.files import Destination, Source
+from grammars.token_rows import Place
 from grammars.trie import Trie
 from grammars.vocabulary import Vocabulary
 
 DEAD = -1
 _PATIENCE = 1_000  # nodes a walk may visit before it is worth looking for regions
+_ENDLESS = 0  # patience: no regions
 _LARGE_REGION = 1_500  # tokens
 _KEPT_MOVES = 1 << 16
 _LONGEST_FORCED = 1 << 16
@@ -97,7 +100,8 @@ class TokenAutomaton:
         self._computing: list[int] = []  # those of them that are being computed
         self._masks_computed = 0
         program = lowered.program
-        self._counts = bool((program.rules[:, LOW] != NOT_A_LOOP).any())
+        counted = any(isinstance(residuals, CountingAutomaton) for residuals in lowered.residuals)
+        self._counts = counted or bool((program.rules[:, LOW] != NOT_A_LOOP).any())
         self._sizes = {
             "rules": len(program.rules),
             "states": len(program.ops),
@@ -239,7 +243,7 @@ class TokenAutomaton:
             if nearest <= self.vocabulary.trie.longest:
                 mask &= vocabulary.rows.shorter_than(nearest)
                 machine.begin_work()
-                self._walk(self.vocabulary.trie, config, nearest, _NO_BOUND, mask)
+                self._walk(self.vocabulary.trie, config, nearest, _ENDLESS, mask)
         if machine.accepts(config):
             mask |= vocabulary.end_row
         return mask
@@ -278,21 +282,23 @@ class TokenAutomaton:
             code = m.go_on(go_on)
             if code != INSIDE:
                 return code
+            patience = -_LARGE_REGION
             desk[ANSWER] = TAKEN if self._take_region(desk, out) else LEFT_ALONE
 
     def _take_region(self, desk: NDArray[np.int64], out: Mask) -> bool:
         """Set the tokens of the region on the desk, if it is there to be used."""
-        m, rows, (node, inner, *firsts) = self._machine, self.vocabulary.rows, desk[NODE:].tolist()
+        m, rows, (node, inner, begin, *firsts) = self._machine, self.vocabulary.rows, desk[NODE:].tolist()
         loops, depth = m.loops(inner), int(desk[DEPTH]) if node else 0
-        region = rows.region(node, depth, loops, bool(firsts[2]))
+        region = rows.region(Place(node, depth, loops, bool(firsts[2]), begin != DEAD))
+        begin = inner if begin == DEAD else begin
         if region is None:
             return False
         left_out = (loops[0] & ~firsts[0], loops[1] & ~firsts[1])
         taken = region.row.copy() if any(left_out) else np.bitwise_or(out, region.row, out=out)
-        touch(m.store, inner)  # a collection keeps what was handed out
-        self._computing.append(m.state(inner))
+        touch(m.store, begin)  # a collection keeps what was handed out
+        self._computing.append(m.state(begin))
         try:
-            self._walk(region.exits, inner, 0, _NO_BOUND, taken)
+            self._walk(region.exits, begin, 0, _ENDLESS, taken)
         finally:
             self._computing.pop()
         if any(left_out):

@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -222,6 +222,15 @@ class LazyAutomaton(Protocol):
 
     def refill(self) -> None:
         """Have the whole budget again."""
+        ...
+
+
+@runtime_checkable
+class CountingAutomaton(Protocol):
+    """A lazy automaton whose states count something that decides nothing most of the time."""
+
+    def far(self, state: int) -> tuple[int, int]:
+        """A state in which the count decides nothing, and from how many bytes on strings can tell the two apart."""
         ...
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from grammars.bounded_residuals import residuals_of
 from grammars.completion import Network, completed
 from grammars.errors import GrammarError, LimitExceeded, UnsupportedFeature
 from grammars.expression import (
@@ -61,7 +62,6 @@ from grammars.program import (
     Program,
 )
 from grammars.regular import inline, is_assertion_free
-from grammars.residuals import Residuals
 from grammars.trampoline import run
 
 _UNROLLED = 8  # counted copies of a single lexeme up to this many are written out: cheaper than a context each
@@ -274,7 +274,7 @@ class _Lowering:
     def _boolean(self, node: Node, after: int, rules: Rules) -> int:
         regular = inline(node, rules)
         if regular is not None:
-            return self._lazy_lexeme(regular, after, partial(Residuals, regular))
+            return self._lazy_lexeme(regular, after, partial(residuals_of, regular))
         if isinstance(node, Both):
             for grammar, other in ((node.left, node.right), (node.right, node.left)):
                 regular = inline(other, rules)

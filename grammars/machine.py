@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grammars.errors import LimitExceeded, StateError
+from grammars.expression import CountingAutomaton, LazyAutomaton
 from grammars.kernels.collect import collect
 from grammars.kernels.intern import intern_config, intern_context, rehash, touch
 from grammars.kernels.layout import (
@@ -50,6 +51,7 @@ from grammars.kernels.layout import (
     ITEM,
     LAZY_ACCEPTS,
     LAZY_CLASS,
+    LAZY_FAR,
     LAZY_MOVES,
     LAZY_ROW,
     LOOPS,
@@ -79,8 +81,9 @@ START_CONFIG = 2
 _END_ONLY = 4  # flags of the configuration behind an end token, unlike those of any other
 _EPOCHS_KEPT = (8, 1)
 _SMALL_STORE = 2 << 20  # bytes
+_NEVER = 1 << 40
 _CHUNK = 4096  # bytes that are read under one grant of work
-_SECTIONS = tuple(range(CONFIG, SEED_SLOTS + 1, 2))
+_SECTIONS = tuple(range(CONFIG, LAZY_FAR + 1, 2))
 _GROW_TOGETHER = {
     CONFIG: (CONFIG, LOOPS, FAR, UNUSED, GENERATION, CONFIG_SLOTS),
     CONTEXT: (CONTEXT, CONTEXT_SLOTS),
@@ -141,6 +144,7 @@ class Machine:
             WAKE: components,
             LAZY_MOVES: lazy * len(self._class_byte),
             LAZY_ACCEPTS: lazy,
+            LAZY_FAR: lazy if any(isinstance(automaton, CountingAutomaton) for automaton in self._residuals) else 0,
             SEED: 64,
             SEED_SLOTS: 256,
         }
@@ -149,7 +153,7 @@ class Machine:
         """Context 0 returns to acceptance; configuration 0 stands behind an end token, 1 boots, 2 is the start."""
         store = self.store
         for row, (number, state) in enumerate(self._lazy_states):
-            store[store[LAZY_ACCEPTS] + row] = self._residuals[number].accepts(state)
+            self._begin_lazy_row(row, number, state)
         items = int(store[ITEM])  # zeros: the one frame of context 0 is state 0 in context 0
         intern_context(store, items, 1, FRAMES, 0, 0)
         touch(store, intern_config(store, items, 0, _END_ONLY | ACCEPTING))
@@ -364,15 +368,32 @@ class Machine:
         """Compute one transition of a boolean lexeme, and with it all those that lead to the same state."""
         number, state = self._lazy_states[row]
         residuals = self._residuals[number]
+        if byte_class < 0:
+            self._fill_far(row, number, state)
+            return
         with self._residuals_lock:  # they are shared by all machines of a grammar
-            if not self._stepped:
-                residuals.refill()
-                self._stepped = True
+            self._refill(residuals)
             after = residuals.step(state, int(self._class_byte[byte_class]))
             alike = np.array(residuals.targets(state))[self._class_maps[number]] == after
         to = self._lazy_row(number, after) if after >= 0 else -1
         begin = self.store[LAZY_MOVES] + row * len(self._class_byte)
         self.store[begin : begin + len(alike)][alike] = to + 2
+
+    def _fill_far(self, row: int, number: int, state: int) -> None:
+        """Find the state of a boolean lexeme whose count decides nothing."""
+        automaton = cast("CountingAutomaton", self._residuals[number])
+        with self._residuals_lock:
+            self._refill(self._residuals[number])
+            state, nearest = automaton.far(state)
+        far = self._lazy_row(number, state)
+        begin = self.store[LAZY_FAR] + 2 * row
+        self.store[begin : begin + 2] = far + 1, nearest
+
+    def _refill(self, automaton: LazyAutomaton) -> None:
+        """Grant an automaton its work, once for all that is done for one call."""
+        if not self._stepped:
+            automaton.refill()
+            self._stepped = True
 
     def _lazy_row(self, number: int, state: int) -> int:
         row = self._lazy_rows.get((number, state))
@@ -383,11 +404,19 @@ class Machine:
             if row == self._room[LAZY_ACCEPTS]:
                 self._room[LAZY_ACCEPTS] *= 2
                 self._room[LAZY_MOVES] *= 2
+                self._room[LAZY_FAR] *= 2
                 self._lay_out()
             self._lazy_states.append((number, state))
             self._lazy_rows[number, state] = row
-            self.store[self.store[LAZY_ACCEPTS] + row] = self._residuals[number].accepts(state)
+            self._begin_lazy_row(row, number, state)
         return row
+
+    def _begin_lazy_row(self, row: int, number: int, state: int) -> None:
+        store, automaton = self.store, self._residuals[number]
+        store[store[LAZY_ACCEPTS] + row] = automaton.accepts(state)
+        if self._room[LAZY_FAR] and not isinstance(automaton, CountingAutomaton):
+            begin = store[LAZY_FAR] + 2 * row
+            store[begin : begin + 2] = row + 1, _NEVER
 
 
 def _view(array: NDArray[Any]) -> memoryview[int]:

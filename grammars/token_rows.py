@@ -27,7 +27,16 @@ _MOST_EXITS = 20_000  # tokens
 T = TypeVar("T")
 Mask = NDArray[np.uint32]
 Set = tuple[int, ...]  # characters: two words of ASCII bytes, and whether all others belong to it
-Place = tuple[int, int, Set, bool]  # a node, its depth, a set, whether other characters of it may come first
+
+
+class Place(NamedTuple):
+    """What a region depends on."""
+
+    node: int
+    depth: int
+    loops: Set
+    others_first: bool  # whether other characters than ASCII may come first
+    whole: bool  # whether the ends begin at the node, not where they leave the set
 
 
 class Region(NamedTuple):
@@ -50,9 +59,8 @@ class TokenRows:
         self._shorter: OrderedDict[int, Mask] = OrderedDict()
         self._lock = lock_for(self)
 
-    def region(self, node: int, depth: int, loops: Set, others_first: bool) -> Region | None:
+    def region(self, place: Place) -> Region | None:
         """The region below a node, or None if it does not pay."""
-        place = (node, depth, loops, others_first)
         with self._lock:
             if place in self._regions:
                 self._regions.move_to_end(place)
@@ -64,16 +72,19 @@ class TokenRows:
             return self._regions[place]
 
     def _region(self, place: Place) -> Region | None:
-        node, depth, loops, others_first = place
-        firsts = (*loops[:2], int(others_first))
+        firsts = (*place.loops[:2], int(place.others_first))
         row = np.zeros(self._words, np.uint32)
         found, begins = np.empty((2, len(self._trie.tokens)), np.int64)
         t = self._trie
-        size = int(exits(t.byte, t.nodes, t.tokens, node, np.array(firsts), np.array(loops), row, found, begins))
+        size = int(
+            exits(t.byte, t.nodes, t.tokens, place.node, np.array(firsts), np.array(place.loops), row, found, begins)
+        )
         if size > _MOST_EXITS:
             return None
         row.flags.writeable = False
-        return Region(row, self._exits(found[:size], depth + begins[:size]))
+        if place.whole:
+            begins[:size] = 0
+        return Region(row, self._exits(found[:size], place.depth + begins[:size]))
 
     def without(self, node: int, firsts: Set, row: Mask) -> None:
         """Clear the tokens below a node that go on with one of some ASCII characters."""

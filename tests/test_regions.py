@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from grammars import Grammar, Limits, TokenAutomaton, Vocabulary, automaton, lark, literal, regex
-from grammars.token_rows import Region, Set, TokenRows
+from grammars.token_rows import Place, Region, TokenRows
 
 LANGUAGES = {
     "json": lambda: lark(r"""
@@ -29,6 +29,7 @@ LANGUAGES = {
     "words": lambda: regex(r"(\w+ ){0,4}\w+"),
     "some text": lambda: regex(r"(.|\n){3,40}"),
     "a word somewhere": lambda: regex(".*if.*"),
+    "a word before a bracket": lambda: regex(r"[a-z ]*if[a-z ]*\)|[a-z ]*\("),
     "texts of bytes": lambda: literal(b"\xff") + regex("[^,]*") + literal(b",\xc3") + regex("[a-z]*"),
 }
 PIECES = ("a", "b", "if", "n", "0", "12", "_", '"', "\\", "(", ")", ",", ":", "+", " ", "\n", "é", "中", "🙂", "{", "}")
@@ -68,8 +69,8 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[Region]:
     """The regions that are used from now on."""
     region, seen = TokenRows.region, list[Region]()
 
-    def noted(rows: TokenRows, node: int, depth: int, loops: Set, others_first: bool) -> Region | None:
-        found = region(rows, node, depth, loops, others_first)
+    def noted(rows: TokenRows, place: Place) -> Region | None:
+        found = region(rows, place)
         seen.extend([found] if found else [])
         return found
 

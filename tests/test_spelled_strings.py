@@ -11,7 +11,7 @@ from grammars.expression import ANY_CHAR, ByteAutomaton, Lexeme, Node, both, rep
 from grammars.limits import Budget
 from grammars.regex import parse
 from grammars.residuals import DEAD, Residuals
-from grammars.schema.spelled_residuals import SpelledResiduals
+from grammars.schema.spelled_residuals import SpelledResiduals, spelled_residuals
 from grammars.schema.spelling import Spelling
 from grammars.schema.whitespace import spaced
 
@@ -102,12 +102,12 @@ PATTERNS = [
 def test_residuals_of_spelled_strings_are_those_of_the_spelled_expression(pattern: str, minimal: bool) -> None:
     plain, spelling = parse(pattern, dialect="ecma", search=True), Spelling(minimal)
     for node in (plain, both(plain, repeat(ANY_CHAR, 1, 2))):
-        assert_same(SpelledResiduals(node, spelling, Budget("compile_work", 10**9)), residuals(spelling.of(node)))
+        assert_same(spelled_residuals(node, spelling, Budget("compile_work", 10**9)), residuals(spelling.of(node)))
 
 
 def test_bytes_of_one_class_lead_to_one_state() -> None:
     node = parse("^(?!a)[ab1é]+$", dialect="ecma", search=True)
-    automaton = SpelledResiduals(node, Spelling(minimal=False), Budget("compile_work", 10**9))
+    automaton = spelled_residuals(node, Spelling(minimal=False), Budget("compile_work", 10**9))
     state = 0
     while state < min(len(automaton), 40):
         classes: dict[int, int] = {}

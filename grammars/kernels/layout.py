@@ -35,7 +35,7 @@ FINISHED = 0  # the configuration behind an end token
 # Results of kernels that normally return a configuration
 DEAD = -1
 GROW = -3  # a section is full: store[NEED] says which
-FILL = -4  # a lazy row is missing: store[LAZY_ROW], store[LAZY_CLASS]
+FILL = -4  # what a lazy row does is missing: store[LAZY_ROW], store[LAZY_CLASS], or -1 for its far count
 EXHAUSTED = -5  # store[WORK] ran out
 LOST = -6  # a state that no longer exists
 BROAD = -7  # a walk visits many nodes: worth looking for regions
@@ -67,9 +67,10 @@ CONFIGS, CONTEXTS, USED, POINTS, ITEMS, WAITING, ACTIVE, NEED, WORK, LAZY_ROW, L
     GENERATION,  # per configuration: how many others had its number before
     SEED,  # offset, length, configuration + 2 or 0 (see `step.advance_byte`)
     SEED_SLOTS,
-) = range(16, 54, 2)
-HEADER = 54
-WIDTH = {CONFIG: 4, LOOPS: 3, FAR: 2, CONTEXT: 5, PENDING: 2, SEED: 3}  # other sections have entries of one word
+    LAZY_FAR,  # per lazy row: the one with a far count + 1, and from how many bytes on a token can tell the difference
+) = range(16, 56, 2)
+HEADER = 56
+WIDTH = {CONFIG: 4, LOOPS: 3, FAR: 2, CONTEXT: 5, PENDING: 2, SEED: 3, LAZY_FAR: 2}  # entries of others are one word
 
 # Columns of CONFIG and CONTEXT
 OFFSET, LENGTH, FLAGS, AGE = range(4)

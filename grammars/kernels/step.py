@@ -120,10 +120,34 @@ def advance_byte(program: Words, store: Words, moves: Table, config: int, byte: 
         sweep(program, store, moves, config)
         if moves[config, byte_class] != 0:
             return DEAD
-    result = _step(program, store, config, byte_class)
+    interval = np.array([0, 255])
+    result = _step(program, store, config, byte_class, interval)
     if result >= DEAD:
         moves[config, byte_class] = result + 2
+        _note_alike(program, store, moves, config, byte_class, interval)
     return result
+
+
+@part
+def _note_alike(program: Words, store: Words, moves: Table, config: int, byte_class: int, interval: Words) -> None:
+    """Bytes that no edge of a configuration tells apart, nor a boolean lexeme, lead to the same one."""
+    here = store[CONFIG] + 4 * config
+    begin = store[HEAP] + store[here + OFFSET]
+    end = begin + store[here + LENGTH]
+    while end > begin and store[begin] >> ROW_SHIFT < program[ROWS]:
+        begin += 1
+    before = byte_class
+    for byte in range(interval[0], interval[1] + 1):
+        other = program[program[BYTE_CLASS] + byte]
+        if other == before:
+            continue
+        before = other
+        alike = True
+        for i in range(begin, end):
+            lazy = store[LAZY_MOVES] + ((store[i] >> ROW_SHIFT) - program[ROWS]) * program[CLASSES]
+            alike &= store[lazy + other] == store[lazy + byte_class]
+        if alike:
+            moves[config, other] = moves[config, byte_class]
 
 
 @part
@@ -167,10 +191,10 @@ def _begin(store: Words) -> None:
 
 
 @part
-def _step(program: Words, store: Words, config: int, byte_class: int) -> int:
+def _step(program: Words, store: Words, config: int, byte_class: int, interval: Words) -> int:
     """Read a byte: gather the seed, then close it unless that was done before."""
     _begin(store)
-    code = _read(program, store, config, byte_class)
+    code = _read(program, store, config, byte_class, interval)
     if code < 0:
         return code
     if store[ITEMS] == 0:
@@ -190,9 +214,9 @@ def _step(program: Words, store: Words, config: int, byte_class: int) -> int:
 
 
 @part
-def _read(program: Words, store: Words, config: int, byte_class: int) -> int:
+def _read(program: Words, store: Words, config: int, byte_class: int, interval: Words) -> int:
     """Gather what a byte leads to: items whose lexeme goes on, and as items of POINT_ROW those whose lexeme is
-    complete."""
+    complete. The interval is narrowed to the bytes that take the same edges."""
     byte = program[program[CLASS_BYTE] + byte_class]
     rows = program[ROWS]
     row_accepts = program[ROW_ACCEPTS]
@@ -205,7 +229,7 @@ def _read(program: Words, store: Words, config: int, byte_class: int) -> int:
         item = store[i]
         row = item >> ROW_SHIFT
         if row < rows:
-            to = _follow_edge(program, row, byte)
+            to = _follow_edge(program, row, byte, interval)
             if to < 0:
                 continue
             done = program[row_accepts + to] != 0
@@ -229,7 +253,8 @@ def _read(program: Words, store: Words, config: int, byte_class: int) -> int:
 
 
 @part
-def _follow_edge(program: Words, row: int, byte: int) -> int:
+def _follow_edge(program: Words, row: int, byte: int, interval: Words) -> int:
+    """Where a byte leads from a row, -1 if nowhere; the interval is narrowed to the bytes between the same edges."""
     low = program[program[ROW_EDGE] + row]
     high = program[program[ROW_EDGE] + row + 1]
     edges = program[EDGES]
@@ -240,8 +265,18 @@ def _follow_edge(program: Words, row: int, byte: int) -> int:
         else:
             high = middle
     for e in range(low, high):
-        if program[edges + 3 * e] <= byte and byte <= program[edges + 3 * e + 1]:
+        first = program[edges + 3 * e]
+        last = program[edges + 3 * e + 1]
+        if byte < first:
+            interval[1] = min(interval[1], first - 1)
+            return -1
+        if byte <= last:
+            interval[0] = max(interval[0], first)
+            interval[1] = min(interval[1], last)
             return program[edges + 3 * e + 2]
+        interval[0] = max(interval[0], last + 1)
+    if high < program[program[ROW_EDGE] + row + 1]:
+        interval[1] = min(interval[1], program[edges + 3 * high] - 1)
     return -1
 
 

@@ -5,11 +5,12 @@ subtree.
 
 Most of the tokens in an open string, name or comment stay inside it, so two shortcuts take them at once. A
 configuration knows its *loops*: the ASCII bytes, and possibly all other characters, that lead back to itself, or
-around among a few configurations that allow them all. Where the strings below a node use loops alone, the whole
+around among some configurations that allow them all. Where the strings below a node use loops alone, the whole
 subtree is allowed. And below a node whose configuration takes many first characters to one inner configuration that
 loops, the tokens are: first character, loops, and an end that leaves. Which tokens these are depends on the vocabulary
 and the two sets of characters alone, so they are kept there (`grammars.token_rows.Region`): those without an end as a
-row, and the ends as a small trie, which is walked from the inner configuration.
+row, and the ends as a small trie, which is walked from the inner configuration. Where the loops lead around among
+several, the tokens that leave are walked as a whole, from where the node stands.
 
 Counted repetitions are far from their bounds most of the time. `learn_far` replaces such counts by "free" or
 "locked"; a token with fewer bytes than the distance to the nearest bound cannot tell the difference. So one mask
@@ -36,6 +37,7 @@ from grammars.kernels.layout import (
     DEAD,
     EXHAUSTED,
     FAR,
+    FILL,
     FINISHED,
     FLAGS,
     FRAME_MASK,
@@ -45,6 +47,9 @@ from grammars.kernels.layout import (
     HEAP,
     INSIDE,
     ITEM,
+    LAZY_CLASS,
+    LAZY_FAR,
+    LAZY_ROW,
     LENGTH,
     LOCKED_COUNT,
     LOOP,
@@ -54,6 +59,7 @@ from grammars.kernels.layout import (
     OFFSET,
     OUTER,
     ROOT,
+    ROW_SHIFT,
     WORK,
 )
 from grammars.kernels.policy import kernel, part
@@ -69,7 +75,7 @@ from grammars.kernels.trie import (
     ascii_bit,
     utf8_step,
 )
-from grammars.program import BYTE_CLASS, COUNTS, HIGH, LOW, RULE_WIDTH, RULES, SHORTEST, UNBOUNDED
+from grammars.program import BYTE_CLASS, COUNTS, HIGH, LOW, ROWS, RULE_WIDTH, RULES, SHORTEST, UNBOUNDED
 
 UNKNOWN = -2  # a move that was not computed yet
 END_TOKEN, SPECIAL_TOKEN = 2, 1
@@ -78,16 +84,18 @@ END_TOKEN, SPECIAL_TOKEN = 2, 1
 AT, NEXT, LAST, GIVEN = range(4)  # GIVEN and the two behind it: first characters that are taken care of
 PATH_WIDTH = 6
 # Cells of a desk, on which an interrupted walk leaves what it needs to go on, and what it asks
-DEPTH, VISITED, ANSWER, NODE, INNER, FIRSTS = range(6)
+DEPTH, VISITED, ANSWER, NODE, INNER, FROM, FIRSTS = range(7)
 DESK_SIZE = FIRSTS + 3
 NOT_ASKED, TAKEN, LEFT_ALONE = range(3)  # answers
 
-_KNOWN, OTHERS, EXACT = 1, 2, 4  # bits of the third word of LOOPS
+_KNOWN, OTHERS, EXACT, STRICT = 1, 2, 4, 8  # bits of the third word of LOOPS
 _SMALL_SUBTREE = 48  # tokens
-_MAX_PAIRS = 96
-_MAX_MEMBERS = 12
+_MAX_PAIRS = 160
+_MAX_MEMBERS = 40
+_FEW_ITEMS = 12
 _NEVER = 1 << 40
 _FEW_FIRSTS = 8  # characters: not worth a region
+_MANY_FIRSTS = 48  # characters: worth one at once
 
 
 @kernel
@@ -108,9 +116,11 @@ def walk(
 ) -> int:
     """Set the bits of all tokens of at least `shortest` bytes that may follow `config`.
 
-    A walk that would visit more than `patience` nodes stops with BROAD. With a negative patience it visits as many as
-    it needs, but below nodes with more than -`patience` tokens it asks with INSIDE for a region: FIRSTS are the
-    characters that lead from the node to the configuration INNER. If it is TAKEN care of, they are left out.
+    A walk that would visit more than `patience` > 0 nodes stops with BROAD. With a negative patience it visits as many
+    as it needs, but below nodes with more than -`patience` tokens it asks with INSIDE for a region: FIRSTS are the
+    characters that lead from the node to the configuration INNER, or to one that loops like it; then FROM is the node's
+    own configuration, else DEAD. If it is TAKEN care of, they are left out. An impatient walk asks too, at the root, if
+    these are many; then it goes on with a negative patience.
 
     A walk begins when the desk's DEPTH is 0, else it goes on where it stopped.
     """
@@ -155,6 +165,8 @@ def walk(
             if code < DEAD:
                 return _interrupted(path, desk, depth, node, visited, code)
             after = code
+        elif nodes[node, BELOW_HEIGHT] < store[store[FAR] + 2 * after + 1]:
+            after = store[store[FAR] + 2 * after] - 1  # learned in front of a larger one
         loops = store[LOOPS] + 3 * after
         if store[loops + 2] != 0 and _covered(store, below, node, loops):
             _set_long_tokens(nodes, tokens, node, depth, shortest, out)
@@ -191,9 +203,9 @@ def _enter(
     """Go down to the children of a node; returns INSIDE, or what else is needed first, or 0."""
     for column in range(GIVEN, GIVEN + 3):
         path[depth, column] = 0
-    if patience < 0 and nodes[node, END] - nodes[node, OWN_END] > -patience:
+    if (patience > 0 and node == 0) or (patience < 0 and nodes[node, END] - nodes[node, OWN_END] > -patience):
         if desk[ANSWER] == NOT_ASKED or desk[NODE] != node:
-            code = _find_inside(program, store, moves, config, desk)
+            code = _find_inside(program, store, moves, config, _MANY_FIRSTS if patience > 0 else 0, desk)
             if code < 0:
                 desk[NODE] = node
                 return code
@@ -216,8 +228,9 @@ def _is_given(path: Paths, depth: int, byte: int) -> bool:
 
 
 @part
-def _find_inside(program: Words, store: Words, moves: Table, config: int, desk: Words) -> int:
-    """Put a region's configuration and first characters on the desk and return INSIDE; 0 if there is none."""
+def _find_inside(program: Words, store: Words, moves: Table, config: int, least: int, desk: Words) -> int:
+    """Put a region's configuration and first characters on the desk and return INSIDE; 0 if there is none with more
+    than `least` of them in ASCII."""
     targets = np.empty(128, np.int64)
     for byte in range(128):
         targets[byte] = advance_byte(program, store, moves, config, byte)
@@ -231,17 +244,55 @@ def _find_inside(program: Words, store: Words, moves: Table, config: int, desk: 
         code = learn_loops(program, store, moves, inner)
         if code < 0:
             return code
-    if store[loops + 2] & EXACT == 0 or store[loops] | store[loops + 1] == 0:
-        return 0
+    exact = store[loops + 2] & EXACT != 0
     desk[FIRSTS], desk[FIRSTS + 1] = 0, 0
     for byte in range(128):
-        if targets[byte] == inner and (store[loops + (byte >> 6)] >> (byte & 63)) & 1 != 0:
+        leads = targets[byte] == inner
+        if not leads and not exact and targets[byte] != DEAD:
+            leads = _loop_alike(store, targets[byte], inner)
+        if leads and (store[loops + (byte >> 6)] >> (byte & 63)) & 1 != 0:
             desk[FIRSTS + (byte >> 6)] |= ascii_bit(byte & 63)
-    if desk[FIRSTS] | desk[FIRSTS + 1] == 0:
+    if _size(desk[FIRSTS]) + _size(desk[FIRSTS + 1]) <= least:
         return 0
-    desk[FIRSTS + 2] = int(inner == config and store[loops + 2] & OTHERS != 0)
-    desk[INNER] = inner
+    desk[FIRSTS + 2] = 0
+    if store[loops + 2] & OTHERS != 0:
+        code = int(_loop_alike(store, config, inner))
+        if exact:
+            code = _others_begin(program, store, moves, config, inner)
+        if code < 0:
+            return code
+        desk[FIRSTS + 2] = code
+    desk[INNER], desk[FROM] = inner, DEAD if exact else config
     return INSIDE
+
+
+@part
+def _loop_alike(store: Words, a: int, b: int) -> bool:
+    """Whether two configurations are known to loop by the same characters."""
+    x, y = store[LOOPS] + 3 * a, store[LOOPS] + 3 * b
+    return store[x] == store[y] and store[x + 1] == store[y + 1] and store[x + 2] == store[y + 2]
+
+
+@part
+def _others_begin(program: Words, store: Words, moves: Table, config: int, inner: int) -> int:
+    """1 if characters beyond ASCII, whole or broken, may as well be read from `inner`; 0 if not, or a code."""
+    if config == inner:
+        return 1
+    if store[store[LOOPS] + 3 * inner + 2] & STRICT == 0:
+        return 0
+    from_, to = np.array([config]), np.array([inner])
+    code = _others_lead(program, store, moves, from_, to, 1)
+    return int(code & STRICT != 0) if code >= 0 else code
+
+
+@part
+def _size(word: int) -> int:
+    """How many bits are set."""
+    count = 0
+    while word != 0:
+        word &= word - 1
+        count += 1
+    return count
 
 
 @part
@@ -249,10 +300,12 @@ def _most_common(targets: Words) -> int:
     """The configuration to which most letters lead, DEAD if they are few."""
     best, most = DEAD, _FEW_FIRSTS
     for letter in range(ord("A"), ord("z") + 1):
+        if targets[letter] == DEAD or targets[letter] == best:
+            continue
         count = 0
         for byte in range(128):
             count += int(targets[byte] == targets[letter])
-        if targets[letter] != DEAD and count > most:
+        if count > most:
             best, most = targets[letter], count
     return best
 
@@ -260,7 +313,7 @@ def _most_common(targets: Words) -> int:
 @part
 def _look_far(program: Words, store: Words, moves: Table, before: int, after: int, height: int) -> int:
     """In front of a large subtree: forget counts that are too far for it, and learn the loops of what loops."""
-    if program[COUNTS] != 0:
+    if program[COUNTS] != 0 or store[LAZY_FAR + 1] != 0:
         code = learn_far(program, store, after)
         if code < 0:
             return code
@@ -330,10 +383,10 @@ def learn_loops(program: Words, store: Words, moves: Table, config: int) -> int:
             set_[byte >> 6] |= ascii_bit(byte & 63)
         elif after != DEAD and _stays_inside(store, config, after):
             set_[2 + (byte >> 6)] |= ascii_bit(byte & 63)
-    others = _others_stay(program, store, moves, members, 1)
+    others = _others_lead(program, store, moves, members, members, 1)
     if others < 0:
         return others
-    store[loops], store[loops + 1], store[loops + 2] = set_[0], set_[1], _KNOWN | others * OTHERS | EXACT
+    store[loops], store[loops + 1], store[loops + 2] = set_[0], set_[1], _KNOWN | others | EXACT
     if set_[2] | set_[3] == 0:
         return 0
     _drop_narrowing(program, store, moves, config, set_)
@@ -342,12 +395,12 @@ def learn_loops(program: Words, store: Words, moves: Table, config: int) -> int:
     size = _closed_under(program, store, moves, members, set_)
     if size <= 1:
         return size
-    all_others = _others_stay(program, store, moves, members, size)
-    if all_others < others:
+    all_others = _others_lead(program, store, moves, members, members, size)
+    if all_others < 0 or all_others & OTHERS < others & OTHERS:
         return min(all_others, 0)
     for i in range(size):
         row = store[LOOPS] + 3 * members[i]
-        store[row], store[row + 1], store[row + 2] = set_[0], set_[1], _KNOWN | all_others * OTHERS
+        store[row], store[row + 1], store[row + 2] = set_[0], set_[1], _KNOWN | all_others & OTHERS
     return 0
 
 
@@ -355,7 +408,7 @@ def learn_loops(program: Words, store: Words, moves: Table, config: int) -> int:
 def _stays_inside(store: Words, config: int, after: int) -> bool:
     """Whether a configuration is inside the same lexemes in the same contexts as another, and both are small."""
     here, there = store[CONFIG] + 4 * config, store[CONFIG] + 4 * after
-    if store[here + LENGTH] > _MAX_MEMBERS or store[there + LENGTH] > _MAX_MEMBERS:
+    if store[here + LENGTH] > _FEW_ITEMS or store[there + LENGTH] > _FEW_ITEMS:
         return False
     begin, end = store[HEAP] + store[here + OFFSET], store[HEAP] + store[here + OFFSET] + store[here + LENGTH]
     for i in range(store[HEAP] + store[there + OFFSET], store[HEAP] + store[there + OFFSET] + store[there + LENGTH]):
@@ -413,21 +466,29 @@ def _holds(members: Words, size: int, config: int) -> bool:
 
 
 @part
-def _others_stay(program: Words, store: Words, moves: Table, members: Words, size: int) -> int:
-    """1 if every character beyond ASCII leads from the members to members, 0 if not, or a negative code."""
+def _others_lead(program: Words, store: Words, moves: Table, from_: Words, to: Words, size: int) -> int:
+    """OTHERS if every character beyond ASCII leads from each of `size` configurations to one of some others, with
+    STRICT if no broken one leads anywhere; 0 or a negative code if not."""
     pairs = np.empty((_MAX_PAIRS, 2), np.int64)  # (configuration, state of a UTF-8 decoder)
     for i in range(size):
-        pairs[i, 0], pairs[i, 1] = members[i], 0
-    done, found = 0, size
+        pairs[i, 0], pairs[i, 1] = from_[i], 0
+    done, found, strict = 0, size, STRICT
     while done < found:
-        for byte in range(128, 256):
+        class_before, decoder_before = -1, 0
+        for byte in range(128 if pairs[done, 1] == 0 else 0, 256):
             decoder = utf8_step(pairs[done, 1], byte)
-            if decoder < 0:
+            byte_class = program[program[BYTE_CLASS] + byte]
+            if byte_class == class_before and decoder == decoder_before:
                 continue
+            class_before, decoder_before = byte_class, decoder
             after = advance_byte(program, store, moves, pairs[done, 0], byte)
             if after < DEAD:
                 return after
-            if after == DEAD or (decoder == 0 and not _holds(members, size, after)):
+            if decoder < 0:
+                if after != DEAD:
+                    strict = 0
+                continue
+            if after == DEAD or (decoder == 0 and not _holds(to, size, after)):
                 return 0
             known = decoder == 0
             for i in range(found):
@@ -438,7 +499,7 @@ def _others_stay(program: Words, store: Words, moves: Table, members: Words, siz
                 pairs[found, 0], pairs[found, 1] = after, decoder
                 found += 1
         done += 1
-    return 1
+    return OTHERS | strict
 
 
 @kernel
@@ -531,6 +592,16 @@ def learn_far(program: Words, store: Words, config: int) -> int:
     far = config
     for i in range(length):
         item = store[begin + i]
+        lazy = (item >> ROW_SHIFT) - program[ROWS]
+        if lazy >= 0 and store[LAZY_FAR + 1] != 0:
+            known = store[LAZY_FAR] + 2 * lazy
+            if store[known] == 0:
+                store[LAZY_ROW], store[LAZY_CLASS] = lazy, -1
+                return FILL
+            if store[known] - 1 != lazy:
+                nearest = min(nearest, store[known + 1])
+                item = ((store[known] - 1 + program[ROWS]) << ROW_SHIFT) | (item & FRAME_MASK)
+                far = -1
         row = store[CONTEXT] + 5 * (item & CTX_MASK)
         loop = store[row + LOOP]
         number = store[row + COUNT]

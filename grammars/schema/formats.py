@@ -2,10 +2,11 @@ r"""The formats of the standard, as patterns.
 
 Each is the grammar of the document that defines it: RFC 3339 (dates and times, with leap years, and with leap seconds
 at the end of a UTC day only), RFC 5321 (email), RFC 1123 (hostname), RFC 2673 and 4291 (addresses), RFC 3986 and 3987
-(URIs and IRIs), RFC 6570 (templates), RFC 4122 (uuid), RFC 6901 (pointers). All of them are regular.
+(URIs and IRIs), RFC 6570 (templates), RFC 4122 (uuid), RFC 6901 (pointers). All of these are regular.
 
-`idn-hostname` and `regex` are not enforced by any pattern, so they are refused; unknown formats are annotations, as
-the standard says.
+Regular expressions (ECMA-262) and host names with internationalised labels (RFC 5890 to 5893) are not; they have
+readers (`recognizers`). Up to draft 6 a host name is what RFC 1034 says, and regular. Unknown formats are annotations,
+as the standard says.
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ from typing import Final
 
 from grammars.expression import Node, both, choice, sequence, text
 from grammars.regex import parse
+from grammars.schema.recognizers.ecma import EcmaPattern
+from grammars.schema.recognizers.hosts import HostName
+from grammars.schema.recognizers.recognizer import Recognizer
 
-REFUSED: Final = {
-    "regex": "a string that is a regular expression",
-    "idn-hostname": "an internationalised host name",
-}
 _LAST_WITHOUT_IDNA = 6
-_NARROWED: Final = {"hostname": "a regular expression; labels in Punycode (xn--) are left out"}
+_MEMORY = "an automaton with a memory"
+_NARROWED: Final = {
+    "regex": f"{_MEMORY}; references to groups with more than three digits are left out",
+    "hostname": f"{_MEMORY}; of labels in Punycode, those in capitals and some that hardly fit are left out",
+    "idn-hostname": f"{_MEMORY}; labels whose length in Punycode cannot be bounded by 63 octets from left to right, "
+    "labels in Punycode in capitals and characters newer than Unicode 14 are left out",
+}
 
 _DAY_TO_30 = r"0[1-9]|[12][0-9]|30"
 _MONTH_DAY = rf"(?:(?:0[13578]|1[02])-(?:{_DAY_TO_30}|31)|(?:0[469]|11)-(?:{_DAY_TO_30})|02-(?:0[1-9]|1[0-9]|2[0-8]))"
@@ -52,8 +58,6 @@ _IPV6 = (
     )
     + ")"
 )
-_LABEL = r"(?!..--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_HOSTNAME = rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*"
 _OLD_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _OLD_HOSTNAME = rf"(?=.{{1,253}}$){_OLD_LABEL}(?:\.{_OLD_LABEL})*"
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
@@ -106,7 +110,7 @@ _PATTERNS: Final = {
     "duration": rf"P(?:[0-9]+W|(?:{_DAYS})(?:T(?:{_TIME_OF_DAY}))?|T(?:{_TIME_OF_DAY}))",
     "email": _email(""),
     "idn-email": _email(r"\u0080-\U0010FFFF"),
-    "hostname": _HOSTNAME,
+    "hostname": _OLD_HOSTNAME,
     "ipv4": _IPV4,
     "ipv6": _IPV6,
     "uri": _uri(False, "", ""),
@@ -120,23 +124,35 @@ _PATTERNS: Final = {
 }
 
 
-def narrowed(name: str, draft: int) -> str | None:
-    """By what means a format is enforced if that is narrower than its definition."""
-    return _NARROWED.get(name) if draft > _LAST_WITHOUT_IDNA else None
+_READERS: Final[dict[str, Recognizer]] = {
+    "regex": EcmaPattern(),
+    "hostname": HostName(international=False),
+    "idn-hostname": HostName(international=True),
+}
+
+
+def format_reader(name: str, draft: int = 2020) -> Recognizer | None:
+    """The reader of a format that is not regular, None if there is none.
+
+    >>> format_reader("regex").name
+    'regex'
+    """
+    return None if name == "hostname" and draft <= _LAST_WITHOUT_IDNA else _READERS.get(name)
+
+
+def narrowed(name: str) -> str:
+    """By what means the reader of a format enforces it, and where that is narrower than the definition."""
+    return _NARROWED[name]
 
 
 @cache
-def format_node(name: str, draft: int = 2020) -> Node | None:
-    """The texts of a format as an expression over characters, None if the format is unknown.
-
-    Up to draft 6 a host name is what RFC 1034 says, later drafts have internationalised ones in mind.
+def format_node(name: str) -> Node | None:
+    """The texts of a regular format as an expression over characters, None if the format is unknown.
 
     >>> from grammars import Grammar
     >>> Grammar(format_node("date")).matches(b"2023-02-29")
     False
     """
-    if name == "hostname" and draft <= _LAST_WITHOUT_IDNA:
-        return parse(_OLD_HOSTNAME, flags="s")
     if name == "time":
         return choice([parse(_TIME, flags="s"), _leap_second()])
     if name == "date-time":

@@ -25,7 +25,7 @@ from grammars.schema.arrays import ALL_ITEMS, ArraySet, Contains
 from grammars.schema.arrays import meet as meet_arrays
 from grammars.schema.arrays import normal as normal_arrays
 from grammars.schema.documents import Documents, Place
-from grammars.schema.formats import REFUSED, format_node, narrowed
+from grammars.schema.formats import format_node, format_reader, narrowed
 from grammars.schema.identity import Identities
 from grammars.schema.json_types import is_array, is_object
 from grammars.schema.notes import MEANS, Enforcement, is_keyword
@@ -34,7 +34,7 @@ from grammars.schema.objects import meet as meet_objects
 from grammars.schema.objects import normal as normal_objects
 from grammars.schema.options import SchemaOptions
 from grammars.schema.shapes import ANY_VALUE, NO_VALUE, Algebra, Shape, Task, union
-from grammars.schema.strings import has_unknown, length, listed, matching, relaxed, unknown
+from grammars.schema.strings import has_unknown, length, listed, matching, recognized, relaxed, unknown
 from grammars.schema.terms import FALSE, TRUE, Term, atom, conj, disj, neg
 from grammars.schema.values import Constant, shape_of_values
 
@@ -185,19 +185,15 @@ class Keywords:
         if self._options.formats == "annotation" or not isinstance(name, str):
             self._note(place, "format", "an annotation, as the options say", False)
             return TRUE
-        if name in REFUSED and self._options.lenient:
-            self._dropped(place, "format", f"no automaton for {REFUSED[name]}")
-            return unknown(f"format {name}")
-        if name in REFUSED:
-            raise UnsupportedFeature(
-                f"format {name!r} at {place.location} is not enforced exactly yet",
-                hint='SchemaOptions(formats="annotation") ignores formats',
-            )
-        node = format_node(name, place.draft)
+        reader = format_reader(name, place.draft)
+        if reader is not None:
+            self._note(place, "format", narrowed(name))
+            return recognized(reader)
+        node = format_node(name)
         if node is None:
             self._note(place, "format", f"{name!r} is no format of the standard: an annotation", False)
             return TRUE
-        self._note(place, "format", narrowed(name, place.draft) or MEANS["format"])
+        self._note(place, "format")
         return matching(node)
 
     def _array(self, place: Place) -> ArraySet:

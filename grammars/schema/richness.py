@@ -24,7 +24,7 @@ from grammars.schema.number_sets import Among, Below, MultipleOf, holds, values_
 from grammars.schema.objects import ObjectSet
 from grammars.schema.registers.used import ENOUGH
 from grammars.schema.shapes import Shape, Task
-from grammars.schema.strings import Length, Strings, listed
+from grammars.schema.strings import Length, Recognized, Strings, is_recognized, listed
 from grammars.schema.terms import FALSE, TRUE, Term, atoms_of, conj, neg
 
 _MOST_STATES = 4_000
@@ -143,6 +143,8 @@ class Richness:
             return _count(len(values), True)
         if term == TRUE or self._characters.excluded(term) is not None:
             return ENDLESS
+        if is_recognized(term):
+            return ENDLESS if isinstance(term.atom, Recognized) else Count(0)
         if isinstance(term.atom, Length):
             low, high = term.atom.low, term.atom.high
             return Count(1, True) if high == 0 else ENDLESS if high is None or low <= high else Count(0, True)

@@ -14,10 +14,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from grammars.expression import Node
+from grammars.bounded_residuals import BoundedResiduals, residuals_of
+from grammars.expression import LazyAutomaton, Node
 from grammars.limits import Budget
 from grammars.regular import closed
-from grammars.residuals import DEAD, Residuals
+from grammars.residuals import DEAD
 from grammars.schema.spelling import Spelling
 from grammars.utf8 import byte_ranges
 
@@ -34,11 +35,19 @@ _PLAIN, _ESCAPE, _DIGITS, _FIRST_UNIT, _SECOND_MARK, _SECOND_DIGITS = range(6)
 State = tuple[int, int, int, int]  # plain state, what was read, digits or continuation bytes to come, number so far
 
 
-class SpelledResiduals:
-    """The automaton of the spellings of `node`, an expression over characters; used like `Residuals`."""
+def spelled_residuals(node: Node, spelling: Spelling, budget: Budget) -> SpelledResiduals:
+    """The automaton of the spellings of `node`, an expression over characters."""
+    plain = residuals_of(closed(node), budget)
+    if isinstance(plain, BoundedResiduals):
+        return SpelledBoundedResiduals(node, plain, spelling)
+    return SpelledResiduals(node, plain, spelling)
 
-    def __init__(self, node: Node, spelling: Spelling, budget: Budget):
-        self._plain = Residuals(closed(node), budget)
+
+class SpelledResiduals:
+    """The spellings of `node`, whose automaton is `plain`; used like `Residuals`."""
+
+    def __init__(self, node: Node, plain: LazyAutomaton, spelling: Spelling):
+        self._plain = plain
         self._node, self._spelling = node, spelling
         self._states: list[State] = []
         self._numbers: dict[State, int] = {}
@@ -192,6 +201,18 @@ class SpelledResiduals:
             bytes_ = _one_of_each(self._plain.byte_classes, low, high)
             states = {self._plain.step(state, byte) for state in states for byte in bytes_} - {DEAD}
         return bool(states)
+
+
+class SpelledBoundedResiduals(SpelledResiduals):
+    """The spellings of strings whose characters are counted."""
+
+    _plain: BoundedResiduals
+
+    def far(self, state: int) -> tuple[int, int]:
+        """The same place in a string whose length decides nothing; a character takes a byte or more."""
+        plain, read, left, number = self._states[state]
+        far, nearest = self._plain.far(plain)
+        return self._number((far, read, left, number)), nearest
 
 
 def _code(first: int, second: int) -> int:

@@ -1,9 +1,10 @@
 """Sets of strings, and of keys, as terms.
 
-Atoms are lists of strings, bounds on the number of characters, and expressions over characters (patterns and
-formats). A term over them becomes an expression over characters, and that one for the bytes between the quotes. The
-cheap cases are found first: a list that bounds the term is filtered value by value, and lengths are merged into one
-counter. What is left is intersection and complement of automata, which are made as far as they are walked.
+Atoms are lists of strings, bounds on the number of characters, expressions over characters (patterns and formats),
+and readers of what is not regular. A term over them becomes an expression over characters, and that one for the bytes
+between the quotes. The cheap cases are found first: a list that bounds the term is filtered value by value, and lengths
+are merged into one counter. What is left is intersection and complement of automata, which are made as far as they are
+walked; with readers among them, automata are all there is.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
+from grammars.errors import UnsupportedFeature
 from grammars.expression import (
     ANY_CHAR,
     ANY_TEXT,
@@ -36,11 +38,16 @@ from grammars.expression import (
 from grammars.limits import Budget
 from grammars.regular import closed
 from grammars.residuals import DEAD, Residuals
-from grammars.schema.spelled_residuals import SpelledResiduals
+from grammars.schema.recognizers.logic import Combination, Regular
+from grammars.schema.recognizers.recognizer import Recognizer
+from grammars.schema.recognizers.spelled import SpelledRecognizer
+from grammars.schema.spelled_residuals import spelled_residuals
 from grammars.schema.spelling import Spelling
 from grammars.schema.terms import FALSE, TRUE, Term, atom, atoms_of, conj, digest, disj, finite, fold, neg
 from grammars.schema.written import spellable
 from grammars.trampoline import run
+
+_MANY_COUNTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,13 @@ class Matching:
 
 
 @dataclass(frozen=True, slots=True)
+class Recognized:
+    """The texts that a reader accepts."""
+
+    reader: Recognizer
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """A set that cannot be told, and that the caller does without: neither it nor its complement excludes anything."""
 
@@ -87,6 +101,16 @@ def length(low: int, high: int | None) -> Term:
 def matching(node: Node) -> Term:
     """The strings of an expression over characters."""
     return TRUE if node == ANY_TEXT else atom(Matching(node), digest(b"matching", node.key))
+
+
+def recognized(reader: Recognizer) -> Term:
+    """The strings that a reader accepts; its name tells it from all others."""
+    return atom(Recognized(reader), digest(b"recognized", reader.name.encode()))
+
+
+def is_recognized(term: Term) -> bool:
+    """Whether a part of the term has a reader, so that no expression has its strings."""
+    return any(isinstance(part, Recognized) for part in atoms_of(term))
 
 
 def unknown(name: str) -> Term:
@@ -118,9 +142,11 @@ def relaxed(term: Term) -> Term:
     return TRUE if found is None else found
 
 
-def _as_term(part: Listed | Length | Matching | Unknown) -> Term | None:
+def _as_term(part: Listed | Length | Matching | Recognized | Unknown) -> Term | None:
     if isinstance(part, Unknown):
         return None
+    if isinstance(part, Recognized):
+        return recognized(part.reader)
     if isinstance(part, Listed):
         return listed(part.values)
     return length(part.low, part.high) if isinstance(part, Length) else matching(part.node)
@@ -162,16 +188,52 @@ class Strings:
 
     def node(self, term: Term) -> Node:
         """The spellings of the strings of the set, without quotes."""
+        values = self.values_of(term)
+        if values is None and is_recognized(term):
+            return self._automatic(term)
         node = self.characters(term)
-        if not any(is_boolean(part) for part in subexpressions(node)):
+        if not any(is_boolean(part) for part in subexpressions(node)) and not _counts_anywhere(node):
             return self.spelling.of(node)
         name = b"spelled %d " % self.spelling.minimal + node.key
-        automaton = partial(SpelledResiduals, node, self.spelling)
+        automaton = partial(spelled_residuals, node, self.spelling)
         return Lexeme(name, automaton, lambda: (self.spelling.of(node), {}))
+
+    def _automatic(self, term: Term) -> Node:
+        """The strings of a term with readers: an automaton that no expression stands for."""
+        if self.is_empty(term):
+            return NOTHING
+        name = b"recognized %d " % self.spelling.minimal + term.key
+
+        def automaton(budget: Budget) -> SpelledRecognizer:
+            return SpelledRecognizer(self._combination(term, budget), self.spelling.minimal)
+
+        return Lexeme(name, automaton, _refused)
+
+    def _combination(self, term: Term, budget: Budget) -> Combination:
+        """The term with all that has an expression in as few parts as possible."""
+        return Combination(self._gathered(term), partial(self._reader, budget), budget)
+
+    def _gathered(self, term: Term) -> Term:
+        """The term with its expressions in one atom each."""
+        if not is_recognized(term):
+            return matching(self.characters(term))
+        plain = [part for part in term.parts if not is_recognized(part)]
+        if term.op not in ("and", "or") or not plain:
+            return term
+        joined = conj if term.op == "and" else disj
+        others = [part for part in term.parts if is_recognized(part)]
+        return joined([matching(closed(self.characters(joined(plain)))), *others])
+
+    def _reader(self, budget: Budget, part: Any) -> Recognizer:
+        if isinstance(part, Recognized):
+            return part.reader
+        return Regular(self.characters(_as_term(part) or TRUE), budget)
 
     def _holds(self, part: Any, value: str) -> bool:
         if isinstance(part, Listed):
             return value in part.values
+        if isinstance(part, Recognized):
+            return self._reads(part.reader, value)
         if isinstance(part, Length):
             return part.low <= len(value) and (part.high is None or len(value) <= part.high)
         automaton = self._automata.get(part.node)
@@ -185,10 +247,21 @@ class Strings:
             state = automaton.step(state, byte)
         return state != DEAD and automaton.accepts(state)
 
+    def _reads(self, reader: Recognizer, value: str) -> bool:
+        state = reader.start
+        for char in value:
+            self._budget.charge()
+            state = None if 0xD800 <= ord(char) <= 0xDFFF else reader.step(state, ord(char))
+            if state is None:
+                return False
+        return reader.accepts(state)
+
     def _is_empty(self, term: Term) -> bool:
         values = self.values_of(term)
         if values is not None:
             return not values
+        if is_recognized(term):
+            return self._combination(term, self._budget).start is None
         node = closed(self.characters(term))
         if not any(is_boolean(part) for part in subexpressions(node)):
             return node == NOTHING
@@ -239,6 +312,21 @@ class Strings:
         for factor in factors[1:]:
             node = both(node, factor)
         return node
+
+
+def _refused() -> NoReturn:
+    raise UnsupportedFeature(
+        "a schema with a format that no regular expression can say (regex, hostname) does not intersect",
+        hint="state both conditions in the schema, with allOf",
+    )
+
+
+def _counts_anywhere(node: Node) -> bool:
+    """Whether counting may begin at every character: a parser would carry all these counts along at once."""
+    if not isinstance(node, Sequence) or node.parts[0] != ANY_TEXT:
+        return False
+    repeats = (part for part in subexpressions(node) if isinstance(part, Repeat))
+    return any(max(part.low, part.high or 0) >= _MANY_COUNTS for part in repeats)
 
 
 def _of_atom(part: Length | Matching) -> Node:

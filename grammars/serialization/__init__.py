@@ -32,11 +32,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from grammars.bounded_residuals import residuals_of
 from grammars.completion import completed
 from grammars.errors import SerializationError, UnsatisfiableGrammar
 from grammars.limits import Budget, Limits
 from grammars.lowering import Lowered
-from grammars.residuals import Residuals
 from grammars.serialization.container import pack, unpack
 from grammars.serialization.files import Destination, Source, read_file, write_file
 from grammars.serialization.information import Information, read_information, write_information
@@ -92,7 +92,7 @@ def _lowered(sections: Sequence[memoryview], information: Information, limits: L
     if len(information.rules) != len(network.rules):
         raise SerializationError(f"{len(information.rules)} rules have names, but there are {len(network.rules)}")
     work = Budget("compile_work", limits.compile_work)
-    residuals = tuple(Residuals(root, work) for root in roots)
+    residuals = tuple(residuals_of(root, work) for root in roots)
     if any(automaton.start < 0 for automaton in residuals):
         raise SerializationError("a lexeme of the program has no strings")
     try:

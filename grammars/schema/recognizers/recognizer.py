@@ -1,0 +1,41 @@
+"""What a reader must answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+
+class Recognizer(Protocol):
+    """A deterministic automaton over characters; its states are immutable values, made as far as they are reached."""
+
+    @property
+    def name(self) -> str:
+        """What tells the language from all others."""
+        ...
+
+    @property
+    def start(self) -> Any:
+        """The first state, None if there are no texts."""
+        ...
+
+    @property
+    def foreign(self) -> frozenset[int]:
+        """Bytes below 128 that stand for themselves in no text of the language; 128 for all others."""
+        ...
+
+    def step(self, state: Any, code: int) -> Any:
+        """The state after a character; None if no text of the language goes on like that."""
+        ...
+
+    def accepts(self, state: Any) -> bool:
+        """Whether the characters that led to the state are a text of the language."""
+        ...
+
+    def edges(self, state: Any) -> Sequence[int]:
+        """Characters, sorted, such that those from one up to the next all may follow, or none of them may."""
+        ...
+
+    def forgets(self, state: Any) -> bool:
+        """Whether moreover all characters from one edge up to the next lead to one state."""
+        ...
