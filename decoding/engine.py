@@ -26,6 +26,7 @@ from typing import Any, cast
 import numpy as np
 
 import grammars
+from decoding.streaming import streamed
 from grammars import BackendUnavailable, Grammar, RequestError, Vocabulary
 from samplers import Masking, Problem, Samples, sample
 from samplers.protocols import LanguageModel, Sampler
@@ -122,6 +123,16 @@ class Engine:
         return self.generate_many(
             prompt, 1, sampler=sampler, max_tokens=max_tokens, seed=seed, potentials=potentials, **form
         )[0]
+
+    def stream(self, prompt: str, *, max_tokens: int = 256, seed: int | None = None, **form: Any) -> Iterator[str]:
+        """The text that `generate` gives, piece by piece as it is made (by `Masking`: other samplers look ahead).
+
+        >>> ask, engine = "User: What is 2 + 2?\\nAssistant: ", Engine.load()
+        >>> pieces = list(engine.stream(ask, regex="[0-9] is the answer", seed=1))
+        >>> len(pieces) > 1, "".join(pieces) == engine.generate(ask, regex="[0-9] is the answer", seed=1).text
+        (True, True)
+        """
+        return streamed(self._posed(prompt, (), max_tokens, form)[0], seed)
 
     def generate_many(
         self,

@@ -34,7 +34,7 @@ from samplers.cars import CARS  # noqa: E402
 from samplers.chunk_guided import ChunkGuided  # noqa: E402
 from samplers.constraints import bin_packing, feasible, knapsack, length, permutation, predicate, schedule  # noqa: E402
 from samplers.diverse_beam import DiverseBeam  # noqa: E402
-from samplers.driver import sample  # noqa: E402
+from samplers.driver import sample, steps  # noqa: E402
 from samplers.errors import BrokenContract, InvalidOption  # noqa: E402
 from samplers.evaluation import Evaluator  # noqa: E402
 from samplers.exact import Enumeration, Exact, enumerate_texts  # noqa: E402
@@ -99,4 +99,5 @@ __all__ = [
     "predicate",
     "sample",
     "schedule",
+    "steps",
 ]

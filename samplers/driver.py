@@ -12,6 +12,7 @@ can be compared with exact enumeration. A run that needs no model any more is do
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 from typing import Any, cast
 
@@ -20,7 +21,7 @@ import numpy as np
 from samplers.errors import BrokenContract, require
 from samplers.evaluation import Evaluator
 from samplers.problem import Problem
-from samplers.protocols import Info, Sampler
+from samplers.protocols import Info, Sampler, State
 from samplers.reach import refuse_hopeless_budget, refuse_hopeless_rows, refuse_massless_start
 from samplers.samples import Calls, Samples
 from samplers.tape import Tape, seeded
@@ -42,6 +43,27 @@ def sample(
     >>> sample(problem, Masking(), n=4, seed=1).text
     (b'aa', b'aa', b'ab', b'aa')
     """
+    run = steps(problem, sampler, n, seed)
+    while True:
+        try:
+            next(run)
+        except StopIteration as done:
+            return done.value
+
+
+def steps(
+    problem: Problem, sampler: Sampler, n: int = 1, seed: int | np.random.Generator | Tape | None = None
+) -> Generator[State, None, Samples]:
+    """The same, step by step: yields the sampler's state behind every call of the model and returns the samples.
+
+    >>> from grammars import Vocabulary, regex
+    >>> from samplers import Masking, Problem, steps
+    >>> from samplers.models import Tabulated
+    >>> v = Vocabulary([b"a", b"b", b"<end>"], eos=[2])
+    >>> problem = Problem(Tabulated(v, {}, otherwise=[0.5, 0.25, 0.25]), regex("a{2}|ab"))
+    >>> [[context.tolist() for context in state.contexts] for state in steps(problem, Masking(), seed=1)]
+    [[[0]], [[0, 1]], []]
+    """
     _check_arguments(problem, sampler, n)
     tape = seed if isinstance(seed, Tape) else seeded(seed)
     refuse_hopeless_budget(problem)
@@ -54,6 +76,7 @@ def sample(
             refuse_massless_start(problem, contexts, log_probs)
         state, info = sampler.step(problem, state, log_probs, tape)
         history.append(info)
+        yield state
     samples = replace(sampler.finish(problem, state), calls=_since(before, model.calls), history=tuple(history))
     refuse_hopeless_rows(problem, samples)
     return samples
