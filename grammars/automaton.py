@@ -289,7 +289,7 @@ class TokenAutomaton:
         """Set the tokens of the region on the desk, if it is there to be used."""
         m, rows, (node, inner, begin, *firsts) = self._machine, self.vocabulary.rows, desk[NODE:].tolist()
         loops, depth = m.loops(inner), int(desk[DEPTH]) if node else 0
-        region = rows.region(Place(node, depth, loops, bool(firsts[2]), begin != DEAD))
+        region = rows.region(Place(node, depth, loops, firsts[2], begin != DEAD))
         begin = inner if begin == DEAD else begin
         if region is None:
             return False

@@ -11,7 +11,7 @@ needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -71,7 +71,7 @@ from grammars.kernels.layout import (
     WIDTH,
     WORK,
 )
-from grammars.kernels.walk import OTHERS, advance_tokens
+from grammars.kernels.walk import advance_tokens
 from grammars.limits import Limits
 from grammars.lowering import Lowered
 from grammars.program import BOOT_BYTE, BOOT_STATE
@@ -111,6 +111,8 @@ class Machine:
         self._residuals = lowered.residuals
         self._residuals_lock = lowered.lock
         self._class_maps = [np.array(r.byte_classes)[self._class_byte] for r in lowered.residuals]
+        self._lazy_examples = [_first_of_each(r.byte_classes) for r in lowered.residuals]
+        self._asked_rows: set[int] = set()
         self._stepped = False  # whether the work at hand has asked for residuals
         self._lazy_states: list[tuple[int, int]] = [(n, r.start) for n, r in enumerate(lowered.residuals)]
         self._lazy_rows: dict[tuple[int, int], int] = {state: row for row, state in enumerate(self._lazy_states)}
@@ -225,10 +227,10 @@ class Machine:
         return bool(self.store[self.store[CONFIG] + 4 * config + FLAGS] & ACCEPTING)
 
     def loops(self, config: int) -> tuple[int, int, int]:
-        """What `learn_loops` found: two words of ASCII bytes, and whether all other characters are in the set."""
-        at = self.store[LOOPS] + 3 * config
-        low, high, flags = self.store[at : at + 3].tolist()
-        return low, high, int(flags & OTHERS != 0)
+        """What `learn_loops` found: two words of ASCII bytes, and one of the bytes that begin other characters."""
+        at = self.store[LOOPS] + 4 * config
+        low, high, _, leads = self.store[at : at + 4].tolist()
+        return low, high, leads
 
     def far(self, config: int) -> tuple[int, int]:
         """What `learn_far` found: the configuration with far counts, and from how many bytes on tokens differ."""
@@ -365,7 +367,7 @@ class Machine:
     # -- lazy rows ------------------------------------------------------------------------------------------------
 
     def _fill_row(self, row: int, byte_class: int) -> None:
-        """Compute one transition of a boolean lexeme, and with it all those that lead to the same state."""
+        """Compute one transition of a boolean lexeme; of a row that is asked for again all of them."""
         number, state = self._lazy_states[row]
         residuals = self._residuals[number]
         if byte_class < 0:
@@ -373,11 +375,15 @@ class Machine:
             return
         with self._residuals_lock:  # they are shared by all machines of a grammar
             self._refill(residuals)
-            after = residuals.step(state, int(self._class_byte[byte_class]))
-            alike = np.array(residuals.targets(state))[self._class_maps[number]] == after
-        to = self._lazy_row(number, after) if after >= 0 else -1
+            wanted = self._lazy_examples[number] if row in self._asked_rows else (int(self._class_byte[byte_class]),)
+            for byte in wanted:
+                residuals.step(state, byte)
+            targets = list(residuals.targets(state))
+        self._asked_rows.add(row)
+        rows = {after: self._lazy_row(number, after) for after in set(targets) if after >= 0}
+        moves = np.array([rows[after] + 2 if after >= 0 else after + 2 for after in targets])
         begin = self.store[LAZY_MOVES] + row * len(self._class_byte)
-        self.store[begin : begin + len(alike)][alike] = to + 2
+        self.store[begin : begin + len(self._class_byte)] = moves[self._class_maps[number]]
 
     def _fill_far(self, row: int, number: int, state: int) -> None:
         """Find the state of a boolean lexeme whose count decides nothing."""
@@ -417,6 +423,11 @@ class Machine:
         if self._room[LAZY_FAR] and not isinstance(automaton, CountingAutomaton):
             begin = store[LAZY_FAR] + 2 * row
             store[begin : begin + 2] = row + 1, _NEVER
+
+
+def _first_of_each(classes: Sequence[int]) -> tuple[int, ...]:
+    """A byte of every class."""
+    return tuple(classes.index(number) for number in range(max(classes) + 1))
 
 
 def _view(array: NDArray[Any]) -> memoryview[int]:

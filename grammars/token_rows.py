@@ -26,7 +26,7 @@ _MOST_EXITS = 20_000  # tokens
 
 T = TypeVar("T")
 Mask = NDArray[np.uint32]
-Set = tuple[int, ...]  # characters: two words of ASCII bytes, and whether all others belong to it
+Set = tuple[int, ...]  # characters: two words of ASCII bytes, and one of the first bytes, from C0 on, of all others
 
 
 class Place(NamedTuple):
@@ -35,7 +35,7 @@ class Place(NamedTuple):
     node: int
     depth: int
     loops: Set
-    others_first: bool  # whether other characters than ASCII may come first
+    leads: int  # first bytes of other characters than ASCII that may come first
     whole: bool  # whether the ends begin at the node, not where they leave the set
 
 
@@ -72,7 +72,7 @@ class TokenRows:
             return self._regions[place]
 
     def _region(self, place: Place) -> Region | None:
-        firsts = (*place.loops[:2], int(place.others_first))
+        firsts = (*place.loops[:2], place.leads)
         row = np.zeros(self._words, np.uint32)
         found, begins = np.empty((2, len(self._trie.tokens)), np.int64)
         t = self._trie

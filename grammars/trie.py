@@ -30,8 +30,8 @@ class Trie(NamedTuple):
 
     `nodes` has a row per node: its children are the nodes CHILD to CHILDREN_END; `tokens[FIRST:OWN_END]` are its own
     tokens, `tokens[FIRST:END]` those of its whole subtree; BELOW_HEIGHT is how far the deepest node lies below.
-    `below` says what occurs below: two words of ASCII bytes, and a word whose bit s says that all strings below can
-    be read from UTF-8 state s, and bit 8 that other bytes occur.
+    `below` says what occurs below: two words of ASCII bytes; a word whose bit s says that all strings below can be
+    read from UTF-8 state s, and bit 8 that other bytes occur; and a word of the bytes from C0 on.
     """
 
     byte: NDArray[np.uint8]
@@ -52,7 +52,7 @@ def build_trie(
     order = np.array(sorted(ids.tolist(), key=tokens.__getitem__), np.int32)
     common = np.zeros(len(order), np.int64)
     size = int(common_prefixes(data, offsets, order, common))
-    byte, nodes, below = np.zeros(size, np.uint8), np.zeros((size + 1, 5), np.int32), np.zeros((size, 3), np.int64)
+    byte, nodes, below = np.zeros(size, np.uint8), np.zeros((size + 1, 5), np.int32), np.zeros((size, 4), np.int64)
     build_nodes(data, offsets, order, common, byte, nodes)
     summarise(byte, nodes, below)
     return _side_by_side(byte, nodes, below, order)

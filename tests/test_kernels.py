@@ -123,20 +123,24 @@ def test_a_node_knows_what_occurs_below_it(seed: int) -> None:
     for node, text in enumerate(node_texts(vocabulary)):
         rests = [data[len(text) :] for data in vocabulary.tokens[:-2] if data.startswith(text)]
         occurring = set(b"".join(rests))
-        low, high, states = (int(word) & (1 << 64) - 1 for word in below[node])
+        low, high, states, leads = (int(word) & (1 << 64) - 1 for word in below[node])
         assert {b for b in range(64) if low >> b & 1} | {b + 64 for b in range(64) if high >> b & 1} == {
             b for b in occurring if b < 128
         }
         assert bool(states & OTHER_BYTES) == any(b >= 128 for b in occurring)
+        assert {b + 192 for b in range(64) if leads >> b & 1} == {b for b in occurring if b >= 192}
         for state in range(UTF8_STATES):
             assert bool(states >> state & 1) == all(twins.reads_utf8(state, rest) for rest in rests), (text, state)
         assert nodes[node, -1] == max(map(len, rests), default=0)
 
 
+FIRST_BYTES = (0x00, 0x40, 0x61, 0x62, 0x7F, 0xC3, 0xE0, 0xE4, 0xED)
+
+
 def words_of(characters: set[int]) -> NDArray[np.int64]:
-    """A set of ASCII bytes, with 128 for all other characters, as kernels want it."""
-    halves = [sum(1 << (b & 63) for b in characters if b >> 6 == half) for half in (0, 1)]
-    return np.array([half - (1 << 64) if half >> 63 else half for half in halves] + [int(128 in characters)])
+    """A set of the first bytes of characters, as kernels want it."""
+    words = [sum(1 << (b & 63) for b in characters if b >> 6 == word) for word in (0, 1, 3)]
+    return np.array([word - (1 << 64) if word >> 63 else word for word in words])
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -145,7 +149,7 @@ def test_a_region_sorts_the_tokens_below_a_node(seed: int) -> None:
     rng = random.Random(seed)
     byte, nodes, _, tokens = vocabulary.trie
     for node, text in enumerate(node_texts(vocabulary)):
-        firsts, loops = ({b for b in (0x00, 0x40, 0x61, 0x62, 0x7F, 128) if rng.random() < 0.7} for _ in range(2))
+        firsts, loops = ({b for b in FIRST_BYTES if rng.random() < 0.7} for _ in range(2))
         row = np.zeros(vocabulary.words, np.uint32)
         found, begins = np.zeros((2, vocabulary.size), np.int64)
         size = exits(byte, nodes, tokens, node, words_of(firsts), words_of(loops), row, found, begins)

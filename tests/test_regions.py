@@ -29,10 +29,11 @@ LANGUAGES = {
     "words": lambda: regex(r"(\w+ ){0,4}\w+"),
     "some text": lambda: regex(r"(.|\n){3,40}"),
     "a word somewhere": lambda: regex(".*if.*"),
+    "no blanks": lambda: regex(r"(\S+\s+){0,4}\S+"),
     "a word before a bracket": lambda: regex(r"[a-z ]*if[a-z ]*\)|[a-z ]*\("),
     "texts of bytes": lambda: literal(b"\xff") + regex("[^,]*") + literal(b",\xc3") + regex("[a-z]*"),
 }
-PIECES = ("a", "b", "if", "n", "0", "12", "_", '"', "\\", "(", ")", ",", ":", "+", " ", "\n", "é", "中", "🙂", "{", "}")
+PIECES = ("a", "b", "if", "n", "0", "12", "_", '"', "\\", "(", ")", ",", ":", "+", " ", "\n", "é", "中", "🙂", "{", "}", "\u2003", "\u3000")
 
 
 def random_vocabulary(rng: random.Random) -> Vocabulary:

@@ -49,7 +49,7 @@ CONFIGS, CONTEXTS, USED, POINTS, ITEMS, WAITING, ACTIVE, NEED, WORK, LAZY_ROW, L
 # then, for each section, the cell that holds its offset; the cell behind it holds its room, in entries of its width
 (
     CONFIG,  # offset, length, flags, age
-    LOOPS,  # ASCII bytes that lead back, two words; bit 0: known, bit 1: all other characters lead back too
+    LOOPS,  # ASCII bytes that lead back, two words; whether that is known; first bytes of other characters that do
     FAR,  # the configuration with far counts + 1, and from how many bytes on a token can tell the difference
     CONFIG_SLOTS,  # hash table of configurations, number + 1
     CONTEXT,  # offset, length, loop, count, outer
@@ -70,7 +70,7 @@ CONFIGS, CONTEXTS, USED, POINTS, ITEMS, WAITING, ACTIVE, NEED, WORK, LAZY_ROW, L
     LAZY_FAR,  # per lazy row: the one with a far count + 1, and from how many bytes on a token can tell the difference
 ) = range(16, 56, 2)
 HEADER = 56
-WIDTH = {CONFIG: 4, LOOPS: 3, FAR: 2, CONTEXT: 5, PENDING: 2, SEED: 3, LAZY_FAR: 2}  # entries of others are one word
+WIDTH = {CONFIG: 4, LOOPS: 4, FAR: 2, CONTEXT: 5, PENDING: 2, SEED: 3, LAZY_FAR: 2}  # entries of others are one word
 
 # Columns of CONFIG and CONTEXT
 OFFSET, LENGTH, FLAGS, AGE = range(4)

@@ -2,8 +2,8 @@
 
 The trie is built in depth-first order and then laid out so that children stand side by side (see `grammars.trie`).
 Three facts about the strings below a node let a walk take or skip the subtree as a whole: which ASCII bytes occur
-(two words of 64 bits), whether other bytes occur, and in which states of a UTF-8 decoder all of those strings can be
-read (one bit for each state).
+(two words of 64 bits), whether other bytes occur and which from C0 on (a word), and in which states of a UTF-8 decoder
+all of those strings can be read (one bit for each state).
 """
 
 from __future__ import annotations
@@ -114,19 +114,21 @@ def summarise(byte: Data, nodes: Table, below: Words) -> None:
     it."""
     every_state = (1 << UTF8_STATES) - 1
     for node in range(len(below) - 1, -1, -1):
-        low, high, states, others, height = 0, 0, every_state, 0, 0
+        low, high, states, others, leads, height = 0, 0, every_state, 0, 0, 0
         child = node + 1
         while child < nodes[node, SKIP]:
             b = int(byte[child])
             low |= below[child, 0]
             high |= below[child, 1]
             others |= below[child, 2] & OTHER_BYTES
+            leads |= below[child, 3]
             if b < 64:
                 low |= ascii_bit(b)
             elif b < 128:
                 high |= ascii_bit(b - 64)
             else:
                 others = OTHER_BYTES
+                leads |= ascii_bit(b - 0xC0) if b >= 0xC0 else 0
             for state in range(UTF8_STATES):
                 after = utf8_step(state, b)
                 if after < 0 or (below[child, 2] >> after) & 1 == 0:
@@ -136,4 +138,5 @@ def summarise(byte: Data, nodes: Table, below: Words) -> None:
         below[node, 0] = low
         below[node, 1] = high
         below[node, 2] = states | others
+        below[node, 3] = leads
         nodes[node, HEIGHT] = height

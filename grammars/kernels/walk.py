@@ -4,13 +4,13 @@ A walk goes through the byte trie depth first and carries one configuration per 
 subtree.
 
 Most of the tokens in an open string, name or comment stay inside it, so two shortcuts take them at once. A
-configuration knows its *loops*: the ASCII bytes, and possibly all other characters, that lead back to itself, or
-around among some configurations that allow them all. Where the strings below a node use loops alone, the whole
-subtree is allowed. And below a node whose configuration takes many first characters to one inner configuration that
-loops, the tokens are: first character, loops, and an end that leaves. Which tokens these are depends on the vocabulary
-and the two sets of characters alone, so they are kept there (`grammars.token_rows.Region`): those without an end as a
-row, and the ends as a small trie, which is walked from the inner configuration. Where the loops lead around among
-several, the tokens that leave are walked as a whole, from where the node stands.
+configuration knows its *loops*: the ASCII bytes, and of all other characters the first bytes, that lead back to
+itself, or around among some configurations that allow them all. Where the strings below a node use loops alone, the
+whole subtree is allowed. And below a node whose configuration takes many first characters to one inner configuration
+that loops, the tokens are: first character, loops, and an end that leaves. Which tokens these are depends on the
+vocabulary and the two sets of characters alone, so they are kept there (`grammars.token_rows.Region`): those without
+an end as a row, and the ends as a small trie, which is walked from the inner configuration. Where the loops lead
+around among several, the tokens that leave are walked as a whole, from where the node stands.
 
 Counted repetitions are far from their bounds most of the time. `learn_far` replaces such counts by "free" or
 "locked"; a token with fewer bytes than the distance to the nearest bound cannot tell the difference. So one mask
@@ -63,7 +63,7 @@ from grammars.kernels.layout import (
     WORK,
 )
 from grammars.kernels.policy import kernel, part
-from grammars.kernels.step import advance_byte, sweep
+from grammars.kernels.step import advance_byte
 from grammars.kernels.trie import (
     BELOW_HEIGHT,
     CHILD,
@@ -88,7 +88,8 @@ DEPTH, VISITED, ANSWER, NODE, INNER, FROM, FIRSTS = range(7)
 DESK_SIZE = FIRSTS + 3
 NOT_ASKED, TAKEN, LEFT_ALONE = range(3)  # answers
 
-_KNOWN, OTHERS, EXACT, STRICT = 1, 2, 4, 8  # bits of the third word of LOOPS
+_KNOWN, _EXACT = 1, 2  # bits of the third word of LOOPS
+_LEADS = 3  # its fourth word
 _SMALL_SUBTREE = 48  # tokens
 _MAX_PAIRS = 160
 _MAX_MEMBERS = 40
@@ -167,7 +168,7 @@ def walk(
             after = code
         elif nodes[node, BELOW_HEIGHT] < store[store[FAR] + 2 * after + 1]:
             after = store[store[FAR] + 2 * after] - 1  # learned in front of a larger one
-        loops = store[LOOPS] + 3 * after
+        loops = store[LOOPS] + 4 * after
         if store[loops + 2] != 0 and _covered(store, below, node, loops):
             _set_long_tokens(nodes, tokens, node, depth, shortest, out)
             continue
@@ -224,7 +225,7 @@ def _is_given(path: Paths, depth: int, byte: int) -> bool:
     """Whether all tokens that go on with a byte are taken care of."""
     if byte < 128:
         return (path[depth, GIVEN + (byte >> 6)] >> (byte & 63)) & 1 != 0
-    return path[depth, GIVEN + 2] != 0
+    return byte >= 0xC0 and (path[depth, GIVEN + 2] >> (byte - 0xC0)) & 1 != 0
 
 
 @part
@@ -239,12 +240,12 @@ def _find_inside(program: Words, store: Words, moves: Table, config: int, least:
     inner = _most_common(targets)
     if inner == DEAD:
         return 0
-    loops = store[LOOPS] + 3 * inner
+    loops = store[LOOPS] + 4 * inner
     if store[loops + 2] == 0:
         code = learn_loops(program, store, moves, inner)
         if code < 0:
             return code
-    exact = store[loops + 2] & EXACT != 0
+    exact = store[loops + 2] & _EXACT != 0
     desk[FIRSTS], desk[FIRSTS + 1] = 0, 0
     for byte in range(128):
         leads = targets[byte] == inner
@@ -255,13 +256,13 @@ def _find_inside(program: Words, store: Words, moves: Table, config: int, least:
     if _size(desk[FIRSTS]) + _size(desk[FIRSTS + 1]) <= least:
         return 0
     desk[FIRSTS + 2] = 0
-    if store[loops + 2] & OTHERS != 0:
-        code = int(_loop_alike(store, config, inner))
-        if exact:
-            code = _others_begin(program, store, moves, config, inner)
+    if exact or _loop_alike(store, config, inner):
+        desk[FIRSTS + 2] = store[loops + _LEADS]
+    if exact and config != inner and desk[FIRSTS + 2] != 0:
+        code = _leads_to(program, store, moves, config, np.array([inner]), 1)
         if code < 0:
             return code
-        desk[FIRSTS + 2] = code
+        desk[FIRSTS + 2] &= code
     desk[INNER], desk[FROM] = inner, DEAD if exact else config
     return INSIDE
 
@@ -269,20 +270,11 @@ def _find_inside(program: Words, store: Words, moves: Table, config: int, least:
 @part
 def _loop_alike(store: Words, a: int, b: int) -> bool:
     """Whether two configurations are known to loop by the same characters."""
-    x, y = store[LOOPS] + 3 * a, store[LOOPS] + 3 * b
-    return store[x] == store[y] and store[x + 1] == store[y + 1] and store[x + 2] == store[y + 2]
-
-
-@part
-def _others_begin(program: Words, store: Words, moves: Table, config: int, inner: int) -> int:
-    """1 if characters beyond ASCII, whole or broken, may as well be read from `inner`; 0 if not, or a code."""
-    if config == inner:
-        return 1
-    if store[store[LOOPS] + 3 * inner + 2] & STRICT == 0:
-        return 0
-    from_, to = np.array([config]), np.array([inner])
-    code = _others_lead(program, store, moves, from_, to, 1)
-    return int(code & STRICT != 0) if code >= 0 else code
+    x, y = store[LOOPS] + 4 * a, store[LOOPS] + 4 * b
+    for i in range(4):
+        if store[x + i] != store[y + i]:
+            return False
+    return True
 
 
 @part
@@ -320,7 +312,7 @@ def _look_far(program: Words, store: Words, moves: Table, before: int, after: in
         far = store[FAR] + 2 * after
         if height < store[far + 1]:
             after = store[far] - 1
-    if store[store[LOOPS] + 3 * after + 2] == 0:
+    if store[store[LOOPS] + 4 * after + 2] == 0:
         looping = after == before
         for byte in range(32, 128, 16):
             looping |= moves[after, program[program[BYTE_CLASS] + byte]] - 2 == after
@@ -364,14 +356,14 @@ def _covered(store: Words, below: Words, node: int, loops: int) -> bool:
     if below[node, 0] & ~store[loops] != 0 or below[node, 1] & ~store[loops + 1] != 0:
         return False
     utf8 = below[node, 2]
-    return utf8 & OTHER_BYTES == 0 or (utf8 & 1 != 0 and store[loops + 2] & OTHERS != 0)
+    return utf8 & OTHER_BYTES == 0 or (utf8 & 1 != 0 and below[node, 3] & ~store[loops + _LEADS] == 0)
 
 
 @part
 def learn_loops(program: Words, store: Words, moves: Table, config: int) -> int:
     """Find the characters that lead from a configuration back to itself and, where that succeeds, a larger set whose
     strings stay among a few configurations that all allow it. Returns 0 or a negative code."""
-    loops = store[LOOPS] + 3 * config
+    loops = store[LOOPS] + 4 * config
     members = np.empty(_MAX_MEMBERS, np.int64)
     members[0] = config
     set_ = np.zeros(4, np.int64)  # characters that loop, characters that may be added
@@ -383,24 +375,31 @@ def learn_loops(program: Words, store: Words, moves: Table, config: int) -> int:
             set_[byte >> 6] |= ascii_bit(byte & 63)
         elif after != DEAD and _stays_inside(store, config, after):
             set_[2 + (byte >> 6)] |= ascii_bit(byte & 63)
-    others = _others_lead(program, store, moves, members, members, 1)
-    if others < 0:
-        return others
-    store[loops], store[loops + 1], store[loops + 2] = set_[0], set_[1], _KNOWN | others | EXACT
+    leads = _leads_to(program, store, moves, config, members, 1)
+    if leads < 0:
+        return leads
+    store[loops], store[loops + 1], store[loops + 2], store[loops + _LEADS] = set_[0], set_[1], _KNOWN | _EXACT, leads
     if set_[2] | set_[3] == 0:
         return 0
-    _drop_narrowing(program, store, moves, config, set_)
+    code = _drop_narrowing(program, store, moves, config, set_)
+    if code < 0:
+        return code
     set_[0] |= set_[2]
     set_[1] |= set_[3]
     size = _closed_under(program, store, moves, members, set_)
     if size <= 1:
         return size
-    all_others = _others_lead(program, store, moves, members, members, size)
-    if all_others < 0 or all_others & OTHERS < others & OTHERS:
-        return min(all_others, 0)
+    all_leads = ~0
     for i in range(size):
-        row = store[LOOPS] + 3 * members[i]
-        store[row], store[row + 1], store[row + 2] = set_[0], set_[1], _KNOWN | all_others & OTHERS
+        code = _leads_to(program, store, moves, members[i], members, size)
+        if code < 0:
+            return code
+        all_leads &= code
+    if leads & ~all_leads != 0:
+        return 0
+    for i in range(size):
+        row = store[LOOPS] + 4 * members[i]
+        store[row], store[row + 1], store[row + 2], store[row + _LEADS] = set_[0], set_[1], _KNOWN, all_leads
     return 0
 
 
@@ -421,18 +420,22 @@ def _stays_inside(store: Words, config: int, after: int) -> bool:
 
 
 @part
-def _drop_narrowing(program: Words, store: Words, moves: Table, config: int, set_: Words) -> None:
-    """Drop the additional characters behind which some of the set cannot be read at once."""
+def _drop_narrowing(program: Words, store: Words, moves: Table, config: int, set_: Words) -> int:
+    """Drop the additional characters behind which some of the set cannot be read at once. Returns 0 or a code."""
     for byte in range(128):
         if (set_[2 + (byte >> 6)] >> (byte & 63)) & 1 == 0:
             continue
-        after = moves[config, program[program[BYTE_CLASS] + byte]] - 2
-        sweep(program, store, moves, after)
+        inside = moves[config, program[program[BYTE_CLASS] + byte]] - 2
         for other in range(128):
-            asked = (set_[other >> 6] | set_[2 + (other >> 6)]) >> (other & 63) & 1
-            if asked != 0 and moves[after, program[program[BYTE_CLASS] + other]] == DEAD + 2:
+            if ((set_[other >> 6] | set_[2 + (other >> 6)]) >> (other & 63)) & 1 == 0:
+                continue
+            after = advance_byte(program, store, moves, inside, other)
+            if after < DEAD:
+                return after
+            if after == DEAD:
                 set_[2 + (byte >> 6)] &= ~ascii_bit(byte & 63)
                 break
+    return 0
 
 
 @part
@@ -466,31 +469,50 @@ def _holds(members: Words, size: int, config: int) -> bool:
 
 
 @part
-def _others_lead(program: Words, store: Words, moves: Table, from_: Words, to: Words, size: int) -> int:
-    """OTHERS if every character beyond ASCII leads from each of `size` configurations to one of some others, with
-    STRICT if no broken one leads anywhere; 0 or a negative code if not."""
+def _leads_to(program: Words, store: Words, moves: Table, config: int, to: Words, size: int) -> int:
+    """Which bytes from C0 on, a bit for each, begin characters that all lead from a configuration to one of some
+    others, while broken ones lead nowhere. Or a negative code."""
+    leads, good = 0, False
+    class_before, decoder_before = -1, -1
+    for byte in range(0xC2, 0xF5):
+        decoder, byte_class = utf8_step(0, byte), program[program[BYTE_CLASS] + byte]
+        if byte_class != class_before or decoder != decoder_before:
+            class_before, decoder_before = byte_class, decoder
+            after = advance_byte(program, store, moves, config, byte)
+            if after >= DEAD:
+                after = _character_leads_to(program, store, moves, after, decoder, to, size)
+            if after < 0:
+                return after
+            good = after != 0
+        if good:
+            leads |= 1 << (byte - 0xC0)
+    return leads
+
+
+@part
+def _character_leads_to(
+    program: Words, store: Words, moves: Table, config: int, begun: int, to: Words, size: int
+) -> int:
+    """1 if all ends of a character that has begun lead to one of `to`, and nothing else leads anywhere; 0 if not; or a
+    negative code."""
+    if config == DEAD:
+        return 0
     pairs = np.empty((_MAX_PAIRS, 2), np.int64)  # (configuration, state of a UTF-8 decoder)
-    for i in range(size):
-        pairs[i, 0], pairs[i, 1] = from_[i], 0
-    done, found, strict = 0, size, STRICT
+    pairs[0, 0], pairs[0, 1] = config, begun
+    done, found = 0, 1
     while done < found:
         class_before, decoder_before = -1, 0
-        for byte in range(128 if pairs[done, 1] == 0 else 0, 256):
-            decoder = utf8_step(pairs[done, 1], byte)
-            byte_class = program[program[BYTE_CLASS] + byte]
+        for byte in range(256):
+            decoder, byte_class = utf8_step(pairs[done, 1], byte), program[program[BYTE_CLASS] + byte]
             if byte_class == class_before and decoder == decoder_before:
                 continue
             class_before, decoder_before = byte_class, decoder
             after = advance_byte(program, store, moves, pairs[done, 0], byte)
             if after < DEAD:
                 return after
-            if decoder < 0:
-                if after != DEAD:
-                    strict = 0
-                continue
-            if after == DEAD or (decoder == 0 and not _holds(to, size, after)):
+            if (after == DEAD) != (decoder < 0) or (decoder == 0 and not _holds(to, size, after)):
                 return 0
-            known = decoder == 0
+            known = decoder <= 0
             for i in range(found):
                 known |= pairs[i, 0] == after and pairs[i, 1] == decoder
             if not known:
@@ -499,7 +521,7 @@ def _others_lead(program: Words, store: Words, moves: Table, from_: Words, to: W
                 pairs[found, 0], pairs[found, 1] = after, decoder
                 found += 1
         done += 1
-    return OTHERS | strict
+    return 1
 
 
 @kernel
@@ -517,8 +539,8 @@ def exits(
     """Sort the tokens below a node that go on with a first character of one set and then some of another.
 
     Those that end there are set in `out`; `found` holds those that go on with something else, `begins` where that
-    begins, in bytes behind the node. Where the first set has all other characters, tokens that begin with broken ones
-    are among these. Returns how many these are.
+    begins, in bytes behind the node. Tokens that end inside their first character, or break it, are among these.
+    Returns how many these are.
     """
     # by depth: decoder + 1 inside the sets, 0 outside; next child, end; where the last whole character ends
     path = np.zeros((nodes[node, BELOW_HEIGHT] + 2, 4), np.int64)
@@ -534,7 +556,7 @@ def exits(
         byte, whole = int(bytes_[child]), path[depth - 1, 3]
         one_of = firsts if whole == 0 else loops
         after = _set_step(path[depth - 1, 0], byte, one_of[0], one_of[1], one_of[2])
-        if depth == 1 and after == 0 and (byte < 128 or firsts[2] == 0):
+        if depth == 1 and after == 0:
             continue
         if after == 1:
             whole = depth
@@ -561,12 +583,13 @@ def clear_tokens(bytes_: Data, nodes: Table, tokens: Table, node: int, low: int,
 
 
 @part
-def _set_step(before: int, byte: int, low: int, high: int, others: int) -> int:
+def _set_step(before: int, byte: int, low: int, high: int, leads: int) -> int:
     """The state of the UTF-8 decoder + 1 while only characters of a set are read, 0 from then on."""
     if before == 0:
         return 0
     if byte >= 128:
-        return utf8_step(before - 1, byte) + 1 if others != 0 else 0
+        inside = before > 1 or (byte >= 0xC0 and (leads >> (byte - 0xC0)) & 1 != 0)
+        return utf8_step(before - 1, byte) + 1 if inside else 0
     if before != 1:
         return 0
     return (low >> byte) & 1 if byte < 64 else (high >> (byte - 64)) & 1

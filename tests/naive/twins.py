@@ -50,13 +50,13 @@ def reads_utf8(state: int, data: bytes) -> bool:
 
 def split_inside(rest: bytes, firsts: set[int], loops: set[int]) -> int | None:
     """How many bytes of `rest` are a first character of one set and further ones of another; None if it does not
-    begin so. Sets hold ASCII bytes, and 128 if all other characters belong to them."""
-    if not rest or min(rest[0], 128) not in firsts:
+    begin so. Sets hold the first bytes of characters."""
+    if not rest or rest[0] not in firsts:
         return None
     length, among = 0, firsts
     while length < len(rest):
         size = next((n for n in range(1, 5) if is_character(rest[length : length + n])), 0)
-        if size == 0 or min(rest[length], 128) not in among:
+        if size == 0 or rest[length] not in among:
             break
         length, among = length + size, loops
     return length
