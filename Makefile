@@ -1,5 +1,6 @@
 # Everything lives in .venv, made on first use; nothing but Python 3.11+ and make is needed beforehand.
 #   make test     the whole test-suite
+#   make board    are the estimates of every sampler unbiased, do all bounds hold? some minutes
 #   make demo     a few seconds in the terminal, offline: JSON by a schema, masking beside the truth, two pictures
 #   make clean    remove .venv and every build product
 
@@ -12,11 +13,14 @@ BIN := $(VENV)/bin
 # The constraints bind the isolated build environment as well.
 INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet
 
-.PHONY: test demo clean
+.PHONY: test board demo clean
 .DELETE_ON_ERROR:
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+board: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.samplers.board $(BOARD_ARGS)
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/python examples/demo.py

@@ -10,13 +10,21 @@ new:
 
 * U = 0: everything is known; nothing is drawn any more.
 * `aim="samples"` and Ẑ/(Z_F + U) ≥ `acceptance`: exact acceptance from the same trie (`BTW(mode="exact")`).
-* e < 1/4, c < 1/4 and d > 9/10 (d > 1/2 with potentials, which guide particles, but no trie): `SMC` for the rest, with
-  F counted exactly: Z·E*[f] = Σ_F P·ψ·f + the estimate of the particles. They are twisted by H(u), what the trie knows,
-  and have weight 0 on F.
+* e < 1/4, c < 1/4, d > 9/10 (d > 1/2 with potentials, which guide particles, but no trie), and bounds that say little,
+  Ẑ < (Z_F + U)/100, and hardly move, by less than half since the first draw: `SMC` for the rest, with F counted
+  exactly: Z·E*[f] = Σ_F P·ψ·f + the estimate of the particles. They are twisted by H(u), what the trie knows, and have
+  weight 0 on F.
 * otherwise, and this is the rule: go on with the trie (`BTW`).
 
-**Law.** Properly weighted: the estimate rests on what is drawn after the choice, and on F, which is exact; the draws of
-the probe count through F alone. Rows: the texts of F, then those of the method that was chosen.
+**Law.** `aim` says what the rows are for.
+
+* "expectation": the least error of `Samples.expectation`. `BTW` goes on from the probe with predictable weights:
+  consistent, not unbiased; approximate in this sense.
+* "estimate": properly weighted. The estimate rests on what is drawn after the choice, and on F, which is exact; the
+  draws of the probe count through F alone.
+* "samples": equal weights, exact, where acceptance allows that; else as "estimate".
+
+Rows: the texts of F, then those of the method that was chosen.
 
 **Cost.** That of the probe, and n draws (or particles); `max_calls` bounds the prefixes that are expanded in all.
 
@@ -27,7 +35,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,10 +55,12 @@ from samplers.trie.walks import Descent
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_AIMS = ("estimate", "samples")
+_AIMS = ("expectation", "estimate", "samples")
 _UNEVEN = 0.25
 _NEARLY_ALL_NEW = 0.9
 _OFTEN_NEW = 0.5  # potentials say on the way what a text is worth: particles listen to them
+_TIGHT = 0.01
+_FALLEN = 0.5
 _PROBE_SHARE = 8  # of a limit on calls, the probe may spend one in so many
 
 
@@ -70,6 +80,8 @@ class Statistics:
     """Standard deviation of log w."""
     left: float
     """U/(Z_F + U)."""
+    fallen: float
+    """How far the upper bound of Z has come down: 1 − (Z_F + U)/U₁, with the U after the first draw."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +109,7 @@ class Watched:
 
 @dataclass(frozen=True)
 class Auto:
-    """Probes with `probe` draws, then chooses for `aim`, "estimate" or "samples".
+    """Probes with `probe` draws, then chooses for `aim`, "expectation", "estimate" or "samples".
 
     >>> from grammars import Vocabulary, regex
     >>> from samplers import Problem, sample
@@ -111,7 +123,7 @@ class Auto:
     0.888889
     """
 
-    aim: str = "estimate"
+    aim: str = "expectation"
     probe: int = 16
     acceptance: float = 0.05
     max_calls: int | None = None
@@ -121,7 +133,10 @@ class Auto:
     max_bytes: int = 1 << 29
     tries: Tries = field(default_factory=Tries, compare=False, repr=False)
 
-    law: ClassVar[str] = "weighted"
+    @property
+    def law(self) -> str:
+        """What the rows are, whatever is chosen."""
+        return "approximate" if self.aim == "expectation" else "weighted"
 
     def __post_init__(self) -> None:
         require(self.aim in _AIMS, f"there is no aim {self.aim!r}", f"use one of {', '.join(_AIMS)}")
@@ -132,8 +147,11 @@ class Auto:
         require(self.stored >= 1, f"at least one token is stored for a prefix, not {self.stored}")
 
     def init(self, problem: Problem, n: int, rng: Source) -> Watched:
-        sampler = self._trie_sampler(None if self.max_calls is None else max(1, self.max_calls // _PROBE_SHARE))
-        inner: Run[Tally] = sampler.init(problem, self.probe if n else 0, rng)
+        share = self.max_calls if self._goes_on else None
+        if self.max_calls is not None and not self._goes_on:
+            share = max(1, self.max_calls // _PROBE_SHARE)
+        sampler = self._trie_sampler(share)
+        inner: Run[Tally] = sampler.init(problem, self._draws(n), rng)
         state = Watched(n, sampler, problem, inner, inner.trie, inner.tally.begin)
         return self._settled(problem, state, rng)
 
@@ -151,9 +169,19 @@ class Auto:
             samples = replace(samples, certificate=certificate)
         return replace(samples, notes=samples.notes | state.notes)
 
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the probe is the beginning of the run: predictable weights forget it by themselves."""
+        return self.aim == "expectation"
+
+    def _draws(self, n: int) -> int:
+        """Of the probe, or of a run that begins with it."""
+        return (n + self.probe if self._goes_on else self.probe) if n else 0
+
     def _trie_sampler(self, max_calls: int | None, mode: str = "weighted") -> BTW:
         return BTW(
             mode,
+            "predictable" if self._goes_on else "fixed",
             twist=self.twist,
             width=self.width,
             max_calls=max_calls,
@@ -164,17 +192,25 @@ class Auto:
 
     def _settled(self, problem: Problem, state: Watched, rng: Source) -> Watched:
         """Choose, when the probe is done."""
-        if state.notes or not state.n or len(state.contexts):
+        if state.notes or not state.n or not self._probed(state):
             return state
         statistics = probed(state.trie, state.inner.tally, state.begin)
         chose, because = self._choice(statistics, bool(problem.potentials))
+        if len(state.inner.tally.drawn) < self.probe and chose == "SMC" and self._goes_on:
+            chose, because = "BTW", "the calls ran out during the probe"
         spent = state.trie.expansions - state.begin
         left = None if self.max_calls is None else max(1, self.max_calls - spent)
         notes = {"chose": chose, "because": because, "statistics": statistics}
         if chose == "SMC":
             return self._particles(problem, replace(state, notes=notes), left, rng)
+        if self._goes_on:
+            return replace(state, notes=notes)
         sampler = self._trie_sampler(left, "exact" if chose == "exact acceptance" else "weighted")
         return replace(state, sampler=sampler, inner=sampler.init(problem, state.n, rng), notes=notes)
+
+    def _probed(self, state: Watched) -> bool:
+        """Whether the draws of the probe are done. A run that goes on is looked at between two rounds."""
+        return not len(state.contexts) or (self._goes_on and len(state.inner.tally.drawn) >= self.probe)
 
     def _choice(self, found: Statistics, guided: bool) -> tuple[str, str]:
         if found.left == 0.0:
@@ -185,6 +221,10 @@ class Auto:
             return "BTW", f"the texts that are found have about {found.covered:.0%} of the mass"
         if found.effective >= _UNEVEN:
             return "BTW", f"the weights are even: {found.effective:.0%} of the draws are effective"
+        if found.acceptance >= _TIGHT:
+            return "BTW", f"the bounds are tight: Z is about {found.acceptance:.1%} of what they allow"
+        if found.fallen >= _FALLEN:
+            return "BTW", f"the bounds fall: by {found.fallen:.0%} so far"
         if found.new <= (_OFTEN_NEW if guided else _NEARLY_ALL_NEW):
             return "BTW", f"draws come back to known prefixes: {found.new:.0%} were new"
         because = f"the weights are uneven ({found.effective:.0%} effective) and {found.new:.0%} of the prefixes new"
@@ -245,6 +285,7 @@ def probed(trie: Trie, tally: Tally, begin: int) -> Statistics:
         new=min(1.0, (trie.expansions - begin) / max(written, 1)),
         spread=float(alive.std()) if len(alive) else math.nan,
         left=math.exp(log_left - bound) if bound > -math.inf else 0.0,
+        fallen=-math.expm1(min(0.0, bound - tally.log_first)) if tally.drawn else 0.0,
     )
 
 

@@ -23,7 +23,8 @@ learns on the way (`samplers.trie.twist`): what was learned about one prefix hel
 stay exact, but may exceed U. A `StateTable` of yours carries it over to other prompts and models.
 
 **Cost.** One model call for each prefix that is new. A row for each text that was known and for each of the n draws;
-`max_calls` ends the run when so many prefixes have been expanded (then n is only a limit).
+`max_calls` ends the run when so many prefixes have been expanded (then n is only a limit). The descents of a round do
+not learn from each other: a round begins with one, and has more, up to `width`, as soon as the bounds hardly move.
 
 **When.** Peaked targets, finite answers, estimates that must come with a guarantee: at 1,000 model calls a third of the
 error of the best alternative. With 100 calls, or flat targets, or long free text (U hardly falls), `SMC`.
@@ -58,6 +59,7 @@ Floats = NDArray[np.float64]
 
 _MODES = ("weighted", "exact")
 _WEIGHTS = ("fixed", "predictable")
+_LOSS, _MOST = 0.05, 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +81,12 @@ class Tally:
     accepted: tuple[Descent, ...] = ()
     count: int = 0
     log_z: float | None = None
+    log_first: float = math.inf
+    """log U after the first round."""
+    log_left: float = math.inf
+    """log U of the last round."""
+    calm: int = 1
+    """How many descents the next round may have, as the bounds move."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,6 @@ class BTW:
     max_bytes: int = 1 << 29
     tries: Tries = field(default_factory=Tries, compare=False, repr=False)
 
-    law: ClassVar[str] = "weighted"
     takes_out: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -121,6 +128,13 @@ class BTW:
         require(self.max_calls is None or self.max_calls >= 1, f"max_calls is at least 1, not {self.max_calls}")
         require(self.max_draws >= 1, f"max_draws is at least 1, not {self.max_draws}")
         require(self.stored >= 1, f"at least one token is stored for a prefix, not {self.stored}")
+
+    @property
+    def law(self) -> str:
+        """Predictable weights are consistent, and no more."""
+        if self.mode == "exact":
+            return "exact"
+        return "weighted" if self.weights == "fixed" else "approximate"
 
     def init(self, problem: Problem, n: int, rng: Source) -> Run[Tally]:
         table = self.twist if isinstance(self.twist, StateTable) else None
@@ -154,10 +168,18 @@ class BTW:
     def size(self, trie: Trie, tally: Tally, tape: Tape) -> tuple[int, Tally]:
         if self.mode == "exact":
             return self._next_trials(trie, tally, tape)
-        spent = self.max_calls is not None and trie.expansions - tally.begin >= self.max_calls
-        if spent or trie.log_root == -math.inf:
+        room = self._room(trie, tally)
+        if not room or trie.log_root == -math.inf:
             return 0, tally
-        return min(self.width, tally.n - len(tally.drawn)), tally
+        return min(self.width, tally.calm, room, tally.n - len(tally.drawn)), tally
+
+    def _room(self, trie: Trie, tally: Tally) -> int:
+        """How many more descents `max_calls` leaves room for, if they cost what those so far did; at least one."""
+        if self.max_calls is None:
+            return self.width
+        spent = trie.expansions - tally.begin
+        each = max(1.0, spent / max(len(tally.drawn), 1))
+        return max(1, int((self.max_calls - spent) / each)) if spent < self.max_calls else 0
 
     def absorbed(self, problem: Problem, trie: Trie, tally: Tally, descents: Sequence[Descent], tape: Tape) -> Tally:
         if self.mode == "exact":
@@ -168,6 +190,7 @@ class BTW:
             drawn=(*tally.drawn, *descents),
             log_gs=(*tally.log_gs, *(log_g,) * len(descents)),
             log_g=float(np.logaddexp(tally.log_g, log_g + math.log(len(descents)))),
+            log_left=trie.log_root,
         )
 
     def tidied(self, problem: Problem, trie: Trie, tally: Tally, descents: Sequence[Descent]) -> Tally:
@@ -175,6 +198,8 @@ class BTW:
         trie.found.since[trie.found.size - new : trie.found.size] = tally.log_g
         if isinstance(self._guide(), Twisted):
             learned(problem, trie, trie.ancestry(d.node for d in descents))
+        first = trie.log_root if tally.log_first == math.inf else tally.log_first
+        tally = replace(tally, log_first=first, calm=_calm(tally.log_left, trie.log_root, len(descents)))
         if not trie.full:
             return tally
         _, lost = trie.forget(problem)
@@ -244,6 +269,12 @@ class BTW:
         masses = np.broadcast_to(trie.found_masses, (int(picks.sum()), trie.found.size))
         texts = iter([_as_descent(trie.found_text(row)) for row in tape.choose(masses).tolist()] if picks.any() else [])
         return tuple(next(texts) if pick else None for pick in picks.tolist())
+
+
+def _calm(log_before: float, log_after: float, size: int) -> int:
+    """A round so large that U is likely to lose a twentieth in it, given what the last one, of that size, took away."""
+    each = -math.expm1(min(0.0, log_after - log_before)) / size if size else 1.0
+    return max(1, int(_LOSS / max(each, _LOSS / _MOST)))
 
 
 def _as_descent(text: Text) -> Descent:

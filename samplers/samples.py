@@ -189,6 +189,8 @@ class Samples:
         if self.certificate is not None:
             low, high, distance = self.certificate
             lines.append(f"certain: {low:.4g} <= log Z <= {high:.4g}, total variation <= {distance:.3g}")
+        if "chose" in self.notes:
+            lines.append(f"chose {self.notes['chose']}: {self.notes.get('because', '')}")
         return "\n".join(lines)
 
     def _require_finished(self) -> None:

@@ -34,6 +34,8 @@ from tests.samplers.roster import ROSTER
 V = Vocabulary([b"a", b"b", b"<end>"], eos=[2])
 EVEN = Tabulated(V, {}, otherwise=[2, 1, 1])
 everyone = pytest.mark.parametrize("make", ROSTER.values(), ids=ROSTER.keys())
+SCORED = {name: make for name, make in ROSTER.items() if name != "Backtracking"}  # which knows no potentials
+everyone_scored = pytest.mark.parametrize("make", SCORED.values(), ids=SCORED.keys())
 
 
 class Rows:
@@ -142,7 +144,8 @@ def test_a_budget_that_is_just_enough_is_enough(make: Callable[[], Sampler]):
     except BudgetExhausted:
         assert isinstance(make(), Rejection)
         return
-    assert set(samples.text) == {b"aaa"}
+    assert {draw.text for draw in samples if draw.finish == "end"} == {b"aaa"}
+    assert all(draw.log_weight == -math.inf for draw in samples if draw.finish != "end")
 
 
 def test_a_budget_too_small_for_a_black_box_is_seen_in_the_rows():
@@ -186,11 +189,20 @@ class Odd:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-@pytest.mark.parametrize("sampler", [Masking(), SMC(4), Rejection(), Exact(), BestOf(), AdaptiveRejection()])
-def test_scores_that_are_no_scores_are_refused(sampler: Sampler, value: float):
+@everyone_scored
+def test_scores_that_are_no_scores_are_refused(make: Callable[[], Sampler], value: float):
     bad = Odd(lambda n: np.zeros(n), lambda n: np.full(n, value))
     with pytest.raises(BrokenContract, match=r"Odd.log_complete returned (nan|inf)"):
-        sample(Problem(EVEN, regex("a*"), [bad]), sampler, 3, 0)
+        sample(Problem(EVEN, regex("a{0,3}"), [bad], max_tokens=4), make(), 8, 0)
+
+
+@everyone_scored
+def test_scores_of_prefixes_that_are_no_scores_are_refused(make: Callable[[], Sampler]):
+    bad = Odd(lambda n: np.full(n, math.nan), lambda n: np.zeros(n))
+    if isinstance(make(), Exact):
+        return  # an enumeration asks about complete texts only
+    with pytest.raises(BrokenContract, match=r"Odd.log_prefix returned nan"):
+        sample(Problem(EVEN, regex("a{1,3}"), [bad], max_tokens=4), make(), 8, 0)
 
 
 @pytest.mark.parametrize("wrong", [lambda n: np.zeros((n, 1)), lambda n: np.zeros(n + 1), lambda n: 0.0, lambda n: "x"])

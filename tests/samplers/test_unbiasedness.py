@@ -1,4 +1,4 @@
-"""The short unbiasedness board, and what the long one is for: `python -m tests.samplers.board`."""
+"""The short unbiasedness board; `make board` runs the long one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.samplers import board as boards
 
 @pytest.fixture(scope="module")
 def board() -> list[boards.Cell]:
-    return boards.board(4)
+    return boards.board(1, 30)
 
 
 def test_no_cell_is_far_from_the_truth(board: list[boards.Cell]):
