@@ -19,6 +19,8 @@ from decoding.commands.doctor import doctor
 from decoding.commands.draw import draw
 from decoding.commands.generate import generate
 from decoding.commands.mask import mask
+from decoding.commands.serve import serve
+from decoding.commands.train import train
 from decoding.commands.warm import warm
 from decoding.terminal import console
 from grammars.errors import ScansionError
@@ -30,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Exact constrained decoding: which tokens keep a text inside a formal language.",
 )
-for command in (generate, check, mask, bench, doctor, warm):
+for command in (generate, check, mask, serve, bench, train, doctor, warm):
     app.command()(command)
 app.add_typer(draw, name="draw")
 

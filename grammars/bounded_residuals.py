@@ -83,6 +83,8 @@ def _factors(node: Node) -> tuple[list[Node], list[Repeat]]:
 class BoundedResiduals:
     """The states of `texts` of `low` to `high` characters, which is what `node` says too; used like `Residuals`."""
 
+    is_quick: Final = True
+
     def __init__(self, node: Node, texts: Node, low: int, high: int | None, budget: Budget):
         self.node: Final = node
         self._texts = Residuals(both(texts, ANY_TEXT), budget)

@@ -208,6 +208,11 @@ class LazyAutomaton(Protocol):
         """256 numbers; bytes of one number lead to the same state everywhere."""
         ...
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether steps cost so little that those nobody asked for may be made along with those asked for."""
+        ...
+
     def step(self, state: int, byte: int) -> int:
         """The state after a byte, or -1."""
         ...

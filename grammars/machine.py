@@ -375,8 +375,8 @@ class Machine:
             return
         with self._residuals_lock:  # they are shared by all machines of a grammar
             self._refill(residuals)
-            wanted = self._lazy_examples[number] if row in self._asked_rows else (int(self._class_byte[byte_class]),)
-            for byte in wanted:
+            everything = residuals.is_quick and row in self._asked_rows
+            for byte in self._lazy_examples[number] if everything else (int(self._class_byte[byte_class]),):
                 residuals.step(state, byte)
             targets = list(residuals.targets(state))
         self._asked_rows.add(row)

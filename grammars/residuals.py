@@ -47,6 +47,8 @@ class Residuals:
     (-1, False)
     """
 
+    is_quick: Final = True
+
     def __init__(self, node: Node, budget: Budget):
         node = Unpacked({}).node(node)
         self.node: Final = node

@@ -30,8 +30,8 @@ def shares(line: str) -> list[float]:
     return [float(share) for share in re.findall(r"([\d.]+)%", line)]
 
 
-def test_there_are_ten_of_them():
-    assert [path.name[:2] for path in NUMBERED] == [f"{number:02}" for number in range(1, 11)]
+def test_there_are_twelve_of_them():
+    assert [path.name[:2] for path in NUMBERED] == [f"{number:02}" for number in range(1, 13)]
 
 
 @pytest.mark.parametrize("path", NUMBERED, ids=lambda path: path.stem)
@@ -46,6 +46,8 @@ def test_an_example_is_short_and_says_its_idea_in_three_lines(path: Path):
 def test_an_example_runs_and_prints_something(name: str):
     if name == "02_pydantic":
         pytest.importorskip("pydantic")
+    if name in ("11_train_sums", "12_match_the_truth"):
+        pytest.importorskip("transformers")
     assert len(printed(name)) > 80
 
 
@@ -72,6 +74,24 @@ def test_masking_is_further_from_the_truth_than_every_aligned_sampler():
 def test_the_soft_wish_is_heard():
     without, wished = re.findall(r"([\d.]+) letters e", printed("08_soft_potential"))
     assert float(wished) < float(without)
+
+
+def test_the_form_is_guaranteed_from_the_first_step_and_learned_on_the_way():
+    pytest.importorskip("transformers")
+    rows = [line.split() for line in printed("11_train_sums").splitlines() if "%" in line]
+    assert all(valid == "100%" for _, valid, _, _ in rows)
+    (_, _, earned, mass), (_, _, later, more) = rows[0], rows[-1]
+    assert float(mass) < 1e-6 < 0.5 < float(more)
+    assert float(later) > float(earned) + 0.3
+
+
+def test_matching_is_nearer_to_the_truth_than_the_mask():
+    pytest.importorskip("transformers")
+    likeliest = next(line for line in printed("12_match_the_truth").splitlines() if line.startswith("  26"))
+    truth, mask, trained, guarded = shares(likeliest)
+    assert abs(mask - truth) > 50
+    assert abs(trained - truth) < 15
+    assert abs(guarded - truth) < 12
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from grammars.schema.options import SchemaOptions
 from grammars.schema.registers.futures import has_text
 from grammars.schema.registers.marks import is_mark_rule
 from grammars.schema.richness import Count, Richness
-from grammars.schema.shapes import ANY_VALUE, Algebra, Shape, Task, union
+from grammars.schema.shapes import ANY_VALUE, Algebra, Shape, Task
 from grammars.schema.spelling import Spelling
 from grammars.schema.strings import Strings, relaxed
 from grammars.schema.terms import FALSE, TRUE, Term
@@ -157,7 +157,7 @@ class Assembly:
         for part in term.parts:
             shapes.append((yield self.shape(part)))
         if term.op == "or":
-            return union(shapes)
+            return self.algebra.any_of(shapes)
         shape = ANY_VALUE
         for other in shapes:
             shape = yield self.algebra.both(shape, other)

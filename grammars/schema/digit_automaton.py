@@ -176,9 +176,9 @@ class _Automaton:
 
 def _trackers(part: Any) -> list[_Comparison | _Residue]:
     if isinstance(part, Among):
-        return [_Comparison(abs(value)) for value in sorted(part.values)]
+        return [_Comparison(value.copy_abs()) for value in sorted(part.values)]
     if isinstance(part, Below):
-        return [_Comparison(abs(part.bound))]
+        return [_Comparison(part.bound.copy_abs())]
     return [_Residue(part.step)] if isinstance(part, MultipleOf) else []
 
 

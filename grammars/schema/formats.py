@@ -23,7 +23,8 @@ from grammars.schema.recognizers.recognizer import Recognizer
 _LAST_WITHOUT_IDNA = 6
 _MEMORY = "an automaton with a memory"
 _NARROWED: Final = {
-    "regex": f"{_MEMORY}; references to groups with more than three digits are left out",
+    "regex": f"{_MEMORY}; references with more than three digits, or to long names, and short ranges beyond ASCII are "
+    "left out",
     "hostname": f"{_MEMORY}; of labels in Punycode, those in capitals and some that hardly fit are left out",
     "idn-hostname": f"{_MEMORY}; labels whose length in Punycode cannot be bounded by 63 octets from left to right, "
     "labels in Punycode in capitals and characters newer than Unicode 14 are left out",

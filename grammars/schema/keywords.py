@@ -295,7 +295,7 @@ class Keywords:
         shapes: list[Shape] = []
         for branch in branches:
             shapes.append((yield self.shape(branch, track)))
-        return (yield self._each_known(shapes)) if track else union(shapes)
+        return (yield self._each_known(shapes)) if track else self.algebra.any_of(shapes)
 
     def _each_known(self, shapes: list[Shape]) -> Task:
         """The union, as alternatives in each of which it is known which of the shapes hold."""

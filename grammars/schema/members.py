@@ -83,6 +83,8 @@ class MemberRules:
         if any(member.required and member.value == FALSE for member in members):
             return NOTHING
         members = [member for member in members if member.value != FALSE]
+        if self._keys_run_out(objects, len(members), others):
+            return NOTHING
         writer = _Writer(self._assembly, name, objects, members, others)
         inner = writer.inner()
         if inner == NOTHING:
@@ -93,6 +95,13 @@ class MemberRules:
             opening, closing = sequence([opening, *map(mark, writer.opening)]), sequence([mark(CLOSE), closing])
         found = sequence([opening, self._assembly.space, inner, closing])
         return self._assembly.doubtful(name, found) if writer.opens == OPEN_TIGHT_KEYS else found
+
+    def _keys_run_out(self, objects: ObjectSet, declared: int, others: list[Others]) -> bool:
+        """Whether there are fewer keys than members must be there."""
+        if objects.low <= declared:
+            return False
+        counts = [self._assembly.count_of_strings(cell.keys) for cell in others]
+        return all(count.exact for count in counts) and declared + sum(count.least for count in counts) < objects.low
 
     def _members(self, objects: ObjectSet) -> list[Member]:
         properties, strings = dict(objects.properties), self._assembly.strings

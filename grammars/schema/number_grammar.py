@@ -1,12 +1,13 @@
 """The grammars of sets of numbers.
 
-A set (`number_sets`) becomes a grammar in one of four ways, the first that applies:
+A set (`number_sets`) becomes a grammar in one of five ways, the first that applies:
 
 | the set | its grammar |
 |---|---|
 | all numbers | the grammar of RFC 8259 |
 | finitely many values | their spellings |
 | decided by the sign alone | a sign and digits, with exponents |
+| multiples of a step of many digits | an automaton that is made as it is walked (`multiples`) |
 | anything else | an automaton over digits (`digit_automaton`), exact for any boolean combination |
 
 `1`, `1.0`, `1.00e0` and `1E-00` are one value. An exponent that is not zero moves the point by a number that is read
@@ -22,10 +23,11 @@ from grammars.determined import determined
 from grammars.expression import EPSILON, NOTHING, Node, byte_set, choice, optional, repeat, sequence, text
 from grammars.limits import Budget
 from grammars.schema.digit_automaton import digit_lexeme
+from grammars.schema.multiples import common_step, multiples
 from grammars.schema.number_sets import INTEGER, WRITTEN_WHOLE, Among, Below, holds, values_of
 from grammars.schema.terms import TRUE, Term, atoms_of, conj
 
-_KEPT, _MOST_ROWS = 1024, 100
+_KEPT, _MOST_ROWS, _MANY_DIGITS = 1024, 100, 4
 _KNOWN: dict[tuple[Term, bool], tuple[Node, int]] = {}
 _DIGIT = byte_set(b"0123456789")
 _DIGITS = repeat(_DIGIT, 1)
@@ -71,6 +73,9 @@ def _new_grammar(term: Term, exponents: bool, budget: Budget) -> Node:
         return choice(_spelled(value, exponents) for value in sorted(values))
     if _only_signs_matter(term):
         return determined(_by_sign(term, exponents), _MOST_ROWS, budget)
+    step = common_step(term)
+    if step is not None and step.adjusted() - int(step.as_tuple().exponent) >= _MANY_DIGITS:
+        return multiples(step, exponents, WRITTEN_WHOLE in _conjuncts(term))
     return digit_lexeme(term, exponents, budget)
 
 
@@ -80,7 +85,7 @@ def _maybe(exponent: Node) -> Node:
 
 def _spelled(value: Decimal, exponents: bool) -> Node:
     zero_exponent = optional(_ZERO_EXPONENT) if exponents else EPSILON
-    digits = format(abs(value), "f")
+    digits = format(value.copy_abs(), "f")
     digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
     more = repeat(text("0")) if "." in digits else optional(_ZEROS)
     sign = optional(text("-")) if value == 0 else text("-" if value < 0 else "")

@@ -40,19 +40,31 @@ class WrittenWhole:
     """Written without fraction and exponent: what draft 4 calls an integer."""
 
 
+def plain(value: Decimal) -> bytes:
+    """A number in the one spelling that equal numbers share; nothing is rounded, as `Decimal.normalize` would do.
+
+    >>> plain(Decimal("1.50")) == plain(Decimal("15e-1")), plain(Decimal(10**40)) == plain(Decimal(10**40 + 1))
+    (True, False)
+    """
+    sign, digits, exponent = value.as_tuple()
+    text = "".join(map(str, digits)).lstrip("0")
+    kept = text.rstrip("0")
+    return f"{'-' * sign}{kept}e{int(exponent) + len(text) - len(kept)}".encode() if kept else b"0"
+
+
 def among(values: frozenset[Decimal]) -> Term:
     """The numbers that equal one of these."""
-    return atom(Among(values), digest(b"among", *sorted(str(value.normalize()).encode() for value in values)))
+    return atom(Among(values), digest(b"among", *sorted(plain(value) for value in values)))
 
 
 def below(bound: Decimal, included: bool) -> Term:
     """The numbers below a bound."""
-    return atom(Below(bound, included), digest(b"below", str(bound.normalize()).encode(), bytes([included])))
+    return atom(Below(bound, included), digest(b"below", plain(bound), bytes([included])))
 
 
 def multiple_of(step: Decimal) -> Term:
     """The whole multiples of a positive number."""
-    return atom(MultipleOf(step), digest(b"multiple", str(step.normalize()).encode()))
+    return atom(MultipleOf(step), digest(b"multiple", plain(step)))
 
 
 INTEGER = multiple_of(Decimal(1))

@@ -56,9 +56,8 @@ class SchemaOptions:
     """Schemas by URI, for references that leave the document. Nothing is ever fetched."""
 
     lenient: bool = False
-    """Whether what cannot be enforced is left out instead of refused: patterns with back references and formats
-    without an automaton. `report()` lists each with its place; the language is then wider than the schema, also below
-    `not`, and never narrower."""
+    """Whether what cannot be enforced is left out instead of refused: patterns with back references. `report()` lists
+    each with its place; the language is then wider than the schema, also below `not`, and never narrower."""
 
     def __post_init__(self) -> None:
         _one_of("property_order", self.property_order, ("schema", "any"))

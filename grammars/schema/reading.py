@@ -11,6 +11,7 @@ import importlib.util
 import json
 import re
 from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import Any
 
 from grammars.errors import BackendUnavailable, GrammarSyntaxError, LimitExceeded, Span
@@ -116,11 +117,22 @@ def _scalar(value: Any) -> Any:
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, int | float | Decimal):
-        number = decimal(repr(value) if isinstance(value, float) else str(value))
-        if not number.is_finite():
+        if isinstance(value, float | Decimal) and not isfinite(value):
             raise GrammarSyntaxError(f"{value!r} is no JSON number")
-        return number
+        return decimal(_written(value))
     raise GrammarSyntaxError(f"a schema holds JSON values, not {type(value).__name__}")
+
+
+def _written(value: float | Decimal) -> str:
+    if isinstance(value, int) and value.bit_length() > 4 * _MOST_DIGITS:
+        raise LimitExceeded(f"a number has more than {_MOST_DIGITS} digits")
+    return (
+        format(Decimal(value), "f")
+        if isinstance(value, int)
+        else repr(value)
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def _schema_of_type(kind: Any) -> Any:

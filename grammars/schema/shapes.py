@@ -40,6 +40,14 @@ NO_VALUE = Shape()
 ANY_VALUE = Shape(_CONSTANTS, TRUE, TRUE, (ANY_ARRAY,), (ANY_OBJECT,))
 
 
+_PARTS_PER_CHARGE = 16
+
+
+def _size(shape: Shape) -> int:
+    """How many parts there are to be compared when the shape is joined with another."""
+    return len(shape.number.parts) + len(shape.string.parts) + len(shape.arrays) + len(shape.objects)
+
+
 def union(shapes: Iterable[Shape]) -> Shape:
     """The values of any of the shapes."""
     all_shapes = list(shapes)
@@ -69,6 +77,7 @@ class Algebra:
         """The values of both shapes."""
         if left == ANY_VALUE or right == ANY_VALUE:
             return right if left == ANY_VALUE else left
+        self._budget.charge(1 + sum(map(_size, (left, right))) // _PARTS_PER_CHARGE)
         return Shape(
             left.constants & right.constants,
             conj([left.number, right.number]),
@@ -77,14 +86,19 @@ class Algebra:
             (yield self._products(left.objects, right.objects, self._meet_objects)),
         )
 
+    def any_of(self, shapes: list[Shape]) -> Shape:
+        """The values of any of the shapes."""
+        self._budget.charge(1 + sum(map(_size, shapes)) // _PARTS_PER_CHARGE)
+        return union(shapes)
+
     def outside(self, shape: Shape) -> Task:
         """All other values."""
         all_arrays: tuple[ArraySet, ...] = (ANY_ARRAY,)
         for part in shape.arrays:
-            all_arrays = yield self._products(all_arrays, tuple(_outside_array(part)), self._meet_arrays)
+            all_arrays = yield self._common(all_arrays, tuple(_outside_array(part)), self._meet_arrays)
         all_objects: tuple[ObjectSet, ...] = (ANY_OBJECT,)
         for part in shape.objects:
-            all_objects = yield self._products(all_objects, tuple(_outside_object(part)), self._meet_objects)
+            all_objects = yield self._common(all_objects, tuple(_outside_object(part)), self._meet_objects)
         return Shape(_CONSTANTS - shape.constants, neg(shape.number), neg(shape.string), all_arrays, all_objects)
 
     def exactly_one(self, shapes: list[Shape]) -> Task:
@@ -93,10 +107,10 @@ class Algebra:
         for index, shape in enumerate(shapes):
             others = shapes[:index] + shapes[index + 1 :]
             found.append((yield self._minus(shape, others)))
-        return union(found)
+        return self.any_of(found)
 
     def _minus(self, shape: Shape, others: list[Shape]) -> Task:
-        self._budget.charge(len(others))
+        self._budget.charge(len(others) + sum(map(_size, others)) // _PARTS_PER_CHARGE)
         number = FALSE if shape.number == FALSE else conj([shape.number, *(neg(other.number) for other in others)])
         string = FALSE if shape.string == FALSE else conj([shape.string, *(neg(other.string) for other in others)])
         rest_arrays: list[ArraySet] = []
@@ -120,9 +134,27 @@ class Algebra:
                 if (yield meet(piece, other)) is None:
                     kept.append(piece)
                 else:
-                    kept.extend((yield self._products((piece,), beyond, meet)))
+                    kept.extend((yield self._within((piece,), beyond, meet)))
             rest = tuple(dict.fromkeys(kept))
         return rest
+
+    def _common(self, left: tuple[Any, ...], right: tuple[Any, ...], meet: Callable[[Any, Any], Task]) -> Task:
+        """The intersection of two unions without what they share: (C ∪ L) ∩ (C ∪ R) = C ∪ (L ∩ R). Alternatives that
+        have a property in common fail in the same way; all products of the ways would be exponentially many."""
+        shared = [part for part in left if part in set(right)]
+        ours = tuple(part for part in left if part not in shared)
+        theirs = tuple(part for part in right if part not in shared)
+        products = yield self._within(ours, theirs, meet)
+        return (*shared, *products)
+
+    def _within(self, left: tuple[Any, ...], right: tuple[Any, ...], meet: Callable[[Any, Any], Task]) -> Task:
+        """The intersection of two unions, the second of which says nothing of what was evaluated: what lies in one of
+        its parts as a whole is kept once."""
+        found: dict[Any, None] = {}
+        for part in left:
+            products = yield self._products((part,), right, meet)
+            found.update(dict.fromkeys((part,) if part in products else products))
+        return tuple(found)
 
     def _products(self, left: tuple[Any, ...], right: tuple[Any, ...], meet: Callable[[Any, Any], Task]) -> Task:
         found: dict[Any, None] = {}

@@ -46,6 +46,8 @@ def spelled_residuals(node: Node, spelling: Spelling, budget: Budget) -> Spelled
 class SpelledResiduals:
     """The spellings of `node`, whose automaton is `plain`; used like `Residuals`."""
 
+    is_quick: Final = True
+
     def __init__(self, node: Node, plain: LazyAutomaton, spelling: Spelling):
         self._plain = plain
         self._node, self._spelling = node, spelling

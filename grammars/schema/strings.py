@@ -218,10 +218,12 @@ class Strings:
         if not is_recognized(term):
             return matching(self.characters(term))
         plain = [part for part in term.parts if not is_recognized(part)]
-        if term.op not in ("and", "or") or not plain:
-            return term
-        joined = conj if term.op == "and" else disj
         others = [part for part in term.parts if is_recognized(part)]
+        if term.op == "and":
+            plain = [part for part in plain if not _is_kept(part, others)]
+        if term.op not in ("and", "or") or not plain:
+            return conj(others) if term.op == "and" else term
+        joined = conj if term.op == "and" else disj
         return joined([matching(closed(self.characters(joined(plain)))), *others])
 
     def _reader(self, budget: Budget, part: Any) -> Recognizer:
@@ -319,6 +321,19 @@ def _refused() -> NoReturn:
         "a schema with a format that no regular expression can say (regex, hostname) does not intersect",
         hint="state both conditions in the schema, with allOf",
     )
+
+
+def _is_kept(part: Term, others: Iterable[Term]) -> bool:
+    """Whether one of the readers keeps some bounds of the length by itself."""
+    bounds = part.atom
+    if not isinstance(bounds, Length):
+        return False
+    for other in others:
+        if isinstance(other.atom, Recognized):
+            shortest, longest = other.atom.reader.lengths
+            if bounds.low <= shortest and (bounds.high is None or (longest is not None and longest <= bounds.high)):
+                return True
+    return False
 
 
 def _counts_anywhere(node: Node) -> bool:

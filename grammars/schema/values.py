@@ -9,7 +9,7 @@ from typing import Any
 
 from grammars.schema.arrays import ArraySet
 from grammars.schema.json_types import is_array, is_object
-from grammars.schema.number_sets import among, values_of
+from grammars.schema.number_sets import among, plain, values_of
 from grammars.schema.objects import ObjectSet, Rule
 from grammars.schema.shapes import Shape
 from grammars.schema.strings import Strings, listed
@@ -63,7 +63,7 @@ def _term(value: Any) -> Term:
 def _digest(value: Any) -> Generator[Any, Any, bytes]:
     """Equal values have equal digests: 1 is 1.0, and objects do not depend on the order of their keys."""
     if isinstance(value, Decimal):
-        return digest(b"number", str(value.normalize() if value else Decimal(0)).encode())
+        return digest(b"number", plain(value))
     if isinstance(value, str):
         return digest(b"string", value.encode("utf-8", "surrogatepass"))
     if is_array(value):

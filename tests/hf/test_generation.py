@@ -12,7 +12,7 @@ import torch
 from decoding.hf import HuggingFaceModel, constrained_generate
 from grammars import BackendUnavailable, Vocabulary, VocabularyError, regex
 from samplers import SMC, Exact, Masking, Problem, Rejection, sample
-from tests.statistics import contradicts
+from tests.significance import contradicts
 
 
 def plain_rows(model: Any, asked: HuggingFaceModel, contexts: list[list[int]]) -> np.ndarray:

@@ -16,7 +16,7 @@ from decoding.hf import ConstraintProcessor, HuggingFaceModel
 from decoding.hf.masks import masked
 from grammars import DeadEnd, StateError, Vocabulary, VocabularyError, json_schema, regex
 from samplers import Problem
-from tests.statistics import contradicts
+from tests.significance import contradicts
 
 DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 PERSON = {

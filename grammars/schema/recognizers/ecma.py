@@ -1,13 +1,13 @@
-r"""Regular expressions: the syntax of `Pattern` in ECMA-262 (11th edition, 2020) with the u flag, as JSON Schema has it.
+r"""Regular expressions: the syntax of `Pattern` in ECMA-262 (11th edition, 2020) with the u flag.
 
 The state is what the syntax has to remember: the open groups, how many there are, the names that were given and those
 that are still owed (`\k<name>` may stand before its group), the largest number referred to, and where in an escape, a
 class, a quantifier or a name the reading is. What is not finished can always be finished: a missing group can follow.
 
 Narrower than the standard in three points, so that the memory stays small: a reference by number has three digits at
-most (no text owes a million groups); names are ASCII without escapes, and of one that is longer than two characters only
-the first and the length are remembered, so that two such names must differ in these, and none is referred to by name;
-a range that begins with a character beyond ASCII, as it is and not as an escape, ends outside of its block of 64.
+most (no text owes a million groups); names are ASCII without escapes, and of one that is longer than two characters
+only the first and the length are remembered, so that two such names must differ in these, and none is referred to by
+name; a range that begins with a character beyond ASCII, as it is and not as an escape, ends outside of its block of 64.
 """
 
 from __future__ import annotations
@@ -68,9 +68,11 @@ class EcmaPattern:
     (True, False, False)
     """
 
-    name: Final = "regex"
-    foreign: Final = frozenset[int]()
-    start: Final = Pattern()
+    def __init__(self) -> None:
+        self.name = "regex"
+        self.foreign = frozenset[int]()
+        self.lengths: tuple[int, int | None] = (0, None)
+        self.start = Pattern()
 
     def step(self, state: Pattern, code: int) -> Pattern | None:
         """The state after a character."""

@@ -15,6 +15,7 @@ from grammars.schema.recognizers.labels import BLOCK, Label, read
 from grammars.schema.recognizers.punycode import Mood, Punycode
 
 _MOST_OCTETS, _MOST_OF_LABEL = 253, 63
+_UNCOUNTED, _NEVER = -(1 << 20), 1 << 40
 _DOTS: Final = frozenset({0x2E, 0x3002, 0xFF0E, 0xFF61})
 _PREFIX: Final = "xn--"
 _LETTERS: Final = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")
@@ -28,7 +29,7 @@ _PREFIX_EDGES: Final = tuple(sorted({*_ASCII_EDGES, *map(ord, "noxy")}))
 class Host(NamedTuple):
     """A host name up to some place."""
 
-    octets: int = 0  # of the labels before, and their dots
+    octets: int = 0  # of the labels before, and their dots; negative if they are not counted
     mood: Mood = Mood()
     label: Label | Punycode = Label()
     prefix: str = ""  # of `xn--`, if the label is nothing else
@@ -42,11 +43,11 @@ class HostName:
     (True, True, False)
     """
 
-    start: Final = Host()
-
     def __init__(self, international: bool):
-        self.name: Final = "idn-hostname" if international else "hostname"
-        self.foreign: Final = frozenset(range(128 if international else 129)) - _LETTERS
+        self.start = Host()
+        self.name = "idn-hostname" if international else "hostname"
+        self.foreign = frozenset(range(128 if international else 129)) - _LETTERS
+        self.lengths: tuple[int, int | None] = (1, _MOST_OCTETS)
         self._international = international
 
     def step(self, state: Host, code: int) -> Host | None:
@@ -67,10 +68,10 @@ class HostName:
         prefix = state.prefix + chr(code)
         prefix = prefix if _PREFIX.startswith(prefix) and len(prefix) > before.length else ""
         label = read(before, code)
-        if label is None and prefix:
+        if label is None:
             return None
-        if label is None or (not self._international and (label := _ascii_only(label)) is None):
-            return None
+        if not self._international:
+            label = _ascii_only(label)
         return state._replace(label=label, prefix=prefix) if _can_end(label, _room(state, 0), state.mood) else None
 
     def accepts(self, state: Host) -> bool:
@@ -87,6 +88,14 @@ class HostName:
     def forgets(self, state: Host) -> bool:
         """Only what the tables tell apart, and blocks, are remembered."""
         return True
+
+    def far(self, state: Host) -> tuple[Host, int]:
+        """The same place where the length of the whole name decides nothing yet: as long as a label may be of any
+        length."""
+        if self._international or state.octets < 0:
+            return state, _NEVER
+        left = _MOST_OCTETS - _MOST_OF_LABEL - state.octets - _octets(state) - 1
+        return state._replace(octets=_UNCOUNTED), left
 
     def matches(self, text: str) -> bool:
         """Whether the text is a host name."""
@@ -118,14 +127,16 @@ def _room(state: Host, used: int) -> int:
     return min(_MOST_OF_LABEL, _MOST_OCTETS - state.octets) - used
 
 
+def _octets(state: Host) -> int:
+    """Octets of the label at hand."""
+    return len(_PREFIX) + state.label.length if isinstance(state.label, Punycode) else state.label.octets
+
+
 def _next_label(state: Host) -> Host | None:
-    if isinstance(state.label, Punycode):
-        label, octets = state.label.label(), len(_PREFIX) + state.label.length
-    else:
-        label, octets = state.label, state.label.octets
+    label = state.label.label() if isinstance(state.label, Punycode) else state.label
     if label is None or not _ends(label, state.mood):
         return None
-    octets += state.octets + 1
+    octets = state.octets + _octets(state) + 1 if state.octets >= 0 else _UNCOUNTED
     return Host(octets, state.mood.with_label(label)) if octets < _MOST_OCTETS else None
 
 

@@ -18,12 +18,13 @@ from typing import Any, Final
 from grammars.expression import Chars, Node, Text, subexpressions
 from grammars.limits import Budget
 from grammars.residuals import DEAD, Residuals
-from grammars.schema.recognizers.recognizer import Recognizer
+from grammars.schema.recognizers.recognizer import CountingRecognizer, Recognizer
 from grammars.schema.terms import FALSE, TRUE, Term, atom, conj, disj, fold, neg
 
 _CLOSING: Final = frozenset(map(ord, ')]}>"'))
 _SURROGATES: Final = range(0xD800, 0xE000)
 _CHARACTERS_PER_CHARGE = 4
+_NEVER: Final = 1 << 40
 _LAST: Final = 0x10FFFF
 
 State = tuple[Any, ...]
@@ -32,13 +33,13 @@ State = tuple[Any, ...]
 class Regular:
     """An expression over characters as a reader."""
 
-    foreign: Final = frozenset[int]()
-
     def __init__(self, node: Node, budget: Budget):
+        self.foreign = frozenset[int]()
         self.name = node.key.hex()
         self._residuals = Residuals(node, budget)
         self._edges = _edges_of(node)
         self.start = None if self._residuals.start == DEAD else self._residuals.start
+        self.lengths: tuple[int, int | None] = (0, None)
 
     def step(self, state: int, code: int) -> int | None:
         """The state after a character."""
@@ -114,6 +115,14 @@ class Combination:
         after = self._moved(state, code)
         return after if self._can_finish(after) else None
 
+    def far(self, state: State) -> tuple[State, int]:
+        """A state in which a count decides nothing, and from how many characters on texts can tell the two apart."""
+        part = self._parts[0]
+        if self._term.op != "is" or not isinstance(part, CountingRecognizer):
+            return state, _NEVER
+        far, nearest = part.far(state[0])
+        return (far,), nearest
+
     def accepts(self, state: State) -> bool:
         """Whether the characters that led to the state are a text."""
         found = [s is not None and part.accepts(s) for part, s in zip(self._parts, state, strict=True)]
@@ -159,7 +168,7 @@ class Combination:
 
     def _can_finish(self, state: State) -> bool:
         rest = self._rest(state)
-        if rest == FALSE or rest == TRUE or rest.op == "is":
+        if rest in (FALSE, TRUE) or rest.op == "is":
             return rest != FALSE
         if state not in self._known:
             self._search(state)

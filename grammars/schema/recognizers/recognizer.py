@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 class Recognizer(Protocol):
@@ -17,6 +17,11 @@ class Recognizer(Protocol):
     @property
     def start(self) -> Any:
         """The first state, None if there are no texts."""
+        ...
+
+    @property
+    def lengths(self) -> tuple[int, int | None]:
+        """Bounds of the number of characters, None if there is no upper one."""
         ...
 
     @property
@@ -38,4 +43,13 @@ class Recognizer(Protocol):
 
     def forgets(self, state: Any) -> bool:
         """Whether moreover all characters from one edge up to the next lead to one state."""
+        ...
+
+
+@runtime_checkable
+class CountingRecognizer(Protocol):
+    """A reader that counts something that decides nothing most of the time."""
+
+    def far(self, state: Any) -> tuple[Any, int]:
+        """A state in which the count decides nothing, and from how many characters on texts can tell the two apart."""
         ...

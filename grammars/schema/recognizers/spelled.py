@@ -33,6 +33,8 @@ State = tuple[Any, int, int, int]
 class SpelledRecognizer:
     """The automaton of the spelled texts of a combination, as the machine walks it."""
 
+    is_quick: Final = False  # a step may search
+
     def __init__(self, combination: Combination, minimal: bool):
         self._texts = combination
         self._minimal = minimal
@@ -63,6 +65,12 @@ class SpelledRecognizer:
     def targets(self, state: int) -> list[int]:
         """Where the byte classes lead from a state, -2 where that is not known."""
         return self._rows[state]
+
+    def far(self, state: int) -> tuple[int, int]:
+        """The same place in a text whose counts decide nothing; a character takes a byte or more."""
+        inner, *place = self._states[state]
+        far, nearest = self._texts.far(inner)
+        return self._number((far, *place)), nearest
 
     def step(self, state: int, byte: int) -> int:
         """The state after one more byte, -1 if no text is spelled like that."""
@@ -123,10 +131,10 @@ class SpelledRecognizer:
         if not bits:
             return None if number in LEADS or number in TRAILS else self._character(inner, number)
         low, high = number << bits, (number + 1 << bits) - 1
-        if low >= _SHORTEST[left % _ONE] and high <= _LAST and (high < LEADS[0] or low > TRAILS[-1]):
-            if self._texts.alike(inner, low, high) is not None:
-                after = self._texts.step(inner, low)
-                return None if after is None else (after, _ANY_BYTES, left // _ONE, 0)
+        whole = low >= _SHORTEST[left % _ONE] and high <= _LAST and (high < LEADS[0] or low > TRAILS[-1])
+        if whole and self._texts.alike(inner, low, high) is not None:
+            after = self._texts.step(inner, low)
+            return None if after is None else (after, _ANY_BYTES, left // _ONE, 0)
         alive = self._leads(inner, max(low, _SHORTEST[left % _ONE]), min(high, _LAST))
         return (inner, _BYTES, left, number) if alive else None
 

@@ -6,18 +6,22 @@ from typing import Any, NoReturn, cast
 
 from grammars.automaton import TokenAutomaton
 from grammars.errors import UnsupportedFeature
+from grammars.expression import both
 from grammars.grammar import Grammar
 from grammars.limits import Limits
 from grammars.lowering import Lowered
+from grammars.regular import closed, inline
 from grammars.schema.registers import marks
 from grammars.schema.registers.automaton import RegisterAutomaton
 from grammars.schema.registers.threads import byte_vocabulary
+from grammars.schema.registers.transparent import BETWEEN, transparent, watched
 from grammars.serialization.files import Destination
 from grammars.vocabulary import Vocabulary
 
 
 class RegisterGrammar(Grammar):
-    """A language that needs a memory of values. It combines with others by `|`, `+`, `repeat` and `optional`.
+    """A language that needs a memory of values. It combines with others by `|`, `+`, `repeat` and `optional`, and with
+    regular ones by `&` and, on its left side, `-`.
 
     >>> from grammars import json_schema
     >>> grammar = json_schema({"type": "array", "uniqueItems": True})
@@ -50,18 +54,35 @@ class RegisterGrammar(Grammar):
     def __and__(self, other: Grammar) -> Grammar:
         if not isinstance(cast("object", other), Grammar):
             return NotImplemented  # a constraint that is more than a grammar knows how to join one
-        return self._refused()
+        regular = None if isinstance(other, RegisterGrammar) else inline(other.start, other.rules)
+        if regular is None:
+            raise UnsupportedFeature(
+                "the intersection of a grammar that remembers values (uniqueItems) with one that is not regular is not "
+                "supported",
+                hint="state both conditions in one schema, with allOf",
+            )
+        start = watched(both(self.start, transparent(closed(regular))))
+        rules = {**marks.tight(self.rules), **BETWEEN}
+        return Grammar.of_rules(start, rules, [*self.notes, *other.notes])
 
-    def __rand__(self, other: Grammar) -> NoReturn:
-        self._refused()
+    def __rand__(self, other: Grammar) -> Grammar:
+        return self & other
 
     def __rsub__(self, other: Grammar) -> NoReturn:
         self._refused()
 
+    def __invert__(self) -> NoReturn:
+        self._refused()
+
+    def __sub__(self, other: Grammar) -> Grammar:
+        if isinstance(other, RegisterGrammar):
+            self._refused()
+        return super().__sub__(other)
+
     def _refused(self) -> NoReturn:
         raise UnsupportedFeature(
-            "the intersection with a grammar that remembers values (uniqueItems) is not supported",
-            hint="state both conditions in the schema, with allOf",
+            "the complement of a grammar that remembers values (uniqueItems) is not supported",
+            hint="say it in the schema, with not",
         )
 
     def matches(self, data: bytes) -> bool:

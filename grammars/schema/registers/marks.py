@@ -51,6 +51,19 @@ def is_mark_rule(name: str) -> bool:
     return name.rpartition(":")[2].startswith(_PREFIX)
 
 
+_TIGHTER: Final = {OPEN_UNIQUE: OPEN_TIGHT, OPEN_REPEATED: OPEN_TIGHT_REPEATED, OPEN_KEYS: OPEN_TIGHT_KEYS}
+
+
+def tight(rules: Rules) -> dict[str, Node]:
+    """The rules with marks that promise nothing: for a grammar of which only a part of the texts is wanted.
+
+    >>> tight({"a:mark 247": Text(b"\\xf7")})["a:mark 247"].data
+    b'\\xfa'
+    """
+    tighter: dict[Node, Node] = {Text(bytes([byte])): Text(bytes([other])) for byte, other in _TIGHTER.items()}
+    return {name: tighter.get(body, body) if is_mark_rule(name) else body for name, body in rules.items()}
+
+
 def erased(rules: Rules) -> dict[str, Node]:
     """The rules without marks: what a text looks like if nothing is remembered."""
     return {name: EPSILON if is_mark_rule(name) else body for name, body in rules.items()}

@@ -1,0 +1,229 @@
+"""What a request asks of the plugin, and the grammar of it.
+
+A request carries it in `extra_args` under the key "scansion": an object, or its JSON text where nested objects are not
+let through (`vllm_xargs` of vLLM's server). It names one form and perhaps options:
+
+| field | value |
+|---|---|
+| `schema` | a JSON schema, as an object or as text |
+| `regex`, `lark`, `gbnf` | text |
+| `choice` | a list of texts |
+| `structural_tag` | see `grammars.structural_tag`, as an object or as text |
+| `options` | those of `grammars.SchemaOptions` |
+| `begun` | how many tokens at the end of the prompt belong to the constrained text already |
+| `record` | under which name the mass of the allowed tokens is kept; see `decoding.vllm.records` |
+| `rows` | whether the logits themselves are kept there, too |
+
+Every other field is refused, and so is what cannot be enforced: nothing is ever ignored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from threading import Lock
+from typing import Any, Final
+
+import grammars
+from decoding.vocabularies import single_bytes
+from grammars import Grammar, RequestError, ScansionError, SchemaOptions, TokenAutomaton, Vocabulary
+
+KEY: Final = "scansion"
+_OTHERS: Final = ("options", "begun", "record", "rows")
+_MOST_COMPILED = 64
+
+_Front = Callable[[Any, SchemaOptions], Grammar]
+FORMS: Final[Mapping[str, _Front]] = {
+    "schema": grammars.json_schema,
+    "regex": lambda text, _: grammars.regex(text),
+    "lark": lambda text, _: grammars.lark(text),
+    "gbnf": lambda text, _: grammars.gbnf(text),
+    "choice": lambda texts, _: grammars.choice(json.loads(texts)),
+    "structural_tag": grammars.structural_tag,
+}
+
+
+class RefusedRequest(RequestError, ValueError):
+    """A request that cannot be served as asked; a ValueError is what vLLM answers with status 400."""
+
+    code = "integration.request"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What one request asks for. `kind` is empty if it asks for no constraint, only for logits."""
+
+    kind: str = ""
+    text: str = ""
+    options: str = "{}"
+    begun: int = 0
+    record: str | None = None
+    rows: bool = False
+
+    @property
+    def language(self) -> tuple[str, str, str]:
+        """All that the grammar depends on."""
+        return self.kind, self.text, self.options
+
+
+def constrained(
+    *,
+    options: Mapping[str, Any] | None = None,
+    begun: int = 0,
+    record: str | None = None,
+    rows: bool = False,
+    **form: Any,
+) -> dict[str, Any]:
+    """The `extra_args` of a request with a form, which is one of `schema`, `regex`, `lark`, `gbnf`, `choice` and
+    `structural_tag`.
+
+    >>> constrained(choice=["yes", "no"])
+    {'scansion': {'choice': ['yes', 'no']}}
+    >>> constrained(regexp="a")
+    Traceback (most recent call last):
+    decoding.vllm.wishes.RefusedRequest: scansion does not know regexp
+    hint: it knows schema, regex, lark, gbnf, choice, structural_tag, options, begun, record, rows
+    """
+    given = {"options": dict(options) if options else None, "begun": begun, "record": record, "rows": rows}
+    asked = form | {name: value for name, value in given.items() if value}
+    read(asked)
+    return {KEY: asked}
+
+
+def wish_of(extra_args: Mapping[str, Any] | None) -> Wish | None:
+    """What a request asks for, or None if it does not speak to this plugin.
+
+    >>> wish_of({"scansion": '{"regex": "a+"}'}).text, wish_of({"other": 1})
+    ('a+', None)
+    """
+    asked = (extra_args or {}).get(KEY)
+    return None if asked is None else read(asked)
+
+
+def read(asked: Any) -> Wish:
+    """A wish from an object or its JSON text."""
+    if isinstance(asked, str):
+        try:
+            asked = json.loads(asked)
+        except (ValueError, RecursionError) as error:
+            raise RefusedRequest(f"{KEY} holds no JSON: {error}") from None
+    if not isinstance(asked, Mapping):
+        raise RefusedRequest(f"{KEY} must be an object or its JSON text, not {type(asked).__name__}")
+    unknown = [str(name) for name in asked if name not in FORMS and name not in _OTHERS]
+    if unknown:
+        raise RefusedRequest(
+            f"{KEY} does not know {', '.join(unknown)}", hint=f"it knows {', '.join((*FORMS, *_OTHERS))}"
+        )
+    kind, text = _form(asked)
+    return Wish(kind, text, _options(asked), _count(asked), _name(asked), _flag(asked))
+
+
+def _form(asked: Mapping[str, Any]) -> tuple[str, str]:
+    kinds = [name for name in FORMS if asked.get(name) is not None]
+    if len(kinds) > 1:
+        raise RefusedRequest(f"{KEY} gives {' and '.join(kinds)}; a text has one form")
+    if not kinds and not asked.get("rows"):
+        raise RefusedRequest(f"{KEY} gives no form", hint=f"give one of {', '.join(FORMS)}")
+    return (kinds[0], _text(kinds[0], asked[kinds[0]])) if kinds else ("", "")
+
+
+def _text(kind: str, value: Any) -> str:
+    if kind == "choice":
+        texts = isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
+        if not texts:
+            raise RefusedRequest("choice must be a list of texts")
+        return json.dumps(list(value))
+    if isinstance(value, str):
+        return value
+    if kind not in ("schema", "structural_tag"):
+        raise RefusedRequest(f"{kind} must be a text, not {type(value).__name__}")
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RefusedRequest(f"{kind} cannot be written as JSON: {error}") from None
+
+
+def _options(asked: Mapping[str, Any]) -> str:
+    options = asked.get("options") or {}
+    known = {field.name for field in fields(SchemaOptions)}
+    if not isinstance(options, Mapping) or not set(options) <= known:
+        raise RefusedRequest("options must be an object with fields of SchemaOptions")
+    return json.dumps(dict(options), sort_keys=True)
+
+
+def _count(asked: Mapping[str, Any]) -> int:
+    begun = asked.get("begun") or 0
+    if isinstance(begun, bool) or not isinstance(begun, int) or begun < 0:
+        raise RefusedRequest(f"begun must be a number of tokens, not {begun!r}")
+    return begun
+
+
+def _name(asked: Mapping[str, Any]) -> str | None:
+    record = asked.get("record")
+    if record is not None and not (isinstance(record, str) and record):
+        raise RefusedRequest(f"record must be a name, not {record!r}")
+    if asked.get("rows") and record is None:
+        raise RefusedRequest("rows are kept under a name", hint="give record, too")
+    return record
+
+
+def _flag(asked: Mapping[str, Any]) -> bool:
+    rows = asked.get("rows") or False
+    if not isinstance(rows, bool):
+        raise RefusedRequest(f"rows must be true or false, not {rows!r}")
+    return rows
+
+
+def grammar_of(kind: str, text: str, options: str) -> Grammar:
+    """The grammar of a form.
+
+    >>> grammar_of("schema", '{"type": "integer"}', "{}").matches(b"12")
+    True
+    """
+    try:
+        return FORMS[kind](text, SchemaOptions(**json.loads(options)))
+    except TypeError as error:
+        raise RefusedRequest(f"options: {error}") from None
+
+
+@lru_cache(maxsize=256)
+def check(kind: str, text: str, options: str) -> None:
+    """Raise a ValueError unless the form has a grammar and a text. The vocabulary is not known where this is asked:
+    every single byte stands for it."""
+    try:
+        grammar_of(kind, text, options).compile(single_bytes())
+    except ScansionError as error:
+        raise RefusedRequest(str(error)) from error
+
+
+class Automata:
+    """Compiled forms, the latest ones kept; shared by the threads of a process.
+
+    >>> automata, bytes_alone = Automata(), single_bytes()
+    >>> wanted = ("regex", "a+", "{}")
+    >>> automata.compiled(wanted, bytes_alone) is automata.compiled(wanted, bytes_alone)
+    True
+    """
+
+    def __init__(self, most: int = _MOST_COMPILED):
+        self._most = most
+        self._known: OrderedDict[tuple[str, ...], TokenAutomaton] = OrderedDict()
+        self._lock = Lock()
+
+    def compiled(self, language: tuple[str, str, str], vocabulary: Vocabulary) -> TokenAutomaton:
+        """The automaton of a form over a vocabulary."""
+        key = (*language, vocabulary.fingerprint)
+        with self._lock:
+            found = self._known.get(key)
+            if found is not None:
+                self._known.move_to_end(key)
+                return found
+        made = grammar_of(*language).compile(vocabulary)
+        with self._lock:
+            made = self._known.setdefault(key, made)
+            while len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return made
