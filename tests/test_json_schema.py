@@ -193,6 +193,24 @@ def test_bounds_are_exact_far_beyond_floating_point() -> None:
     ]
 
 
+def test_numbers_of_many_digits_are_told_apart() -> None:
+    """Python's decimals round to 28 digits wherever one is not careful."""
+    first, second = "1" + "0" * 40 + "1", "1" + "0" * 40 + "2"
+    assert accepts(f'{{"const": {first}}}', first, second, f"{first}.0") == [True, False, True]
+    assert accepts(f'{{"minimum": {second}}}', first, second) == [False, True]
+    assert accepts(f'{{"enum": [{first}, {second}]}}', first, second, second[:-1] + "3") == [True, True, False]
+    assert accepts(f'{{"maximum": -0.{second}}}', f"-0.{first}", f"-0.{second}") == [False, True]
+    with pytest.raises(UnsatisfiableGrammar):
+        accepts(f'{{"allOf": [{{"const": {first}}}, {{"const": {second}}}]}}', first)
+
+
+def test_multiples_of_steps_with_many_digits_are_exact() -> None:
+    step = {"type": "number", "multipleOf": 0.123456789}
+    texts = ("0", "123456789", "0.1", "-0.246913578", "0.123456789000", "0.1234567891")
+    assert accepts(step, *texts) == [True, True, False, True, True, False]
+    assert accepts({**step, "type": "integer"}, "123456789.0e0", "0.123456789", "-246913578") == [True, False, True]
+
+
 def test_characters_are_accepted_in_all_their_spellings_and_counted_once() -> None:
     assert accepts({"const": "é"}, '"é"', r'"\u00e9"', r'"\u00E9"', r'"\u00ea"') == [True, True, True, False]
     assert accepts({"type": "string", "maxLength": 1}, '"😀"', r'"\uD83D\uDE00"', r'"\n"', '"ab"', r'"\uD83D"') == [
@@ -256,7 +274,6 @@ def test_many_properties_may_stand_in_any_order_too() -> None:
     [
         ({"type": "string", "pattern": r"(a)\1", "maxLength": 3}, ['"aa"', '"b"'], ['"abcd"', "1"]),
         ({"type": "string", "not": {"pattern": r"(a)\1"}, "maxLength": 3}, ['"aa"', '"b"'], ['"abcd"']),
-        ({"type": "string", "format": "regex"}, ['"("'], ["1"]),
         ({"propertyNames": {"pattern": r"(a)\1", "maxLength": 2}, "type": "object"}, ['{"b":1}'], ['{"abc":1}']),
         (
             {
@@ -346,7 +363,6 @@ def test_a_report_names_every_enforced_keyword_and_where_it_stands() -> None:
         ({"allOf": [{"$ref": "#"}]}, UnsatisfiableGrammar),
         ("[" * 100_000, LimitExceeded),
         ('{"maximum": 1e999999999}', LimitExceeded),
-        ({"type": "string", "format": "regex"}, UnsupportedFeature),
         ({"type": "string", "pattern": r"(a)\1"}, UnsupportedFeature),
     ],
 )

@@ -28,6 +28,7 @@ from grammars import (
     UnsupportedFeature,
     Vocabulary,
     json_schema,
+    lark,
     literal,
     regex,
 )
@@ -227,14 +228,46 @@ def test_grammars_with_registers_combine_and_refuse_what_they_cannot_do() -> Non
     assert not tagged.matches(b"<[1, 1]>")
     assert unique.repeat(2, 2).matches(b"[1][1]")
     assert not unique.repeat(2, 2).matches(b"[1][1,1]")
+    nested = lark('start: "[" start* "]"')
     for refused in (
-        lambda: unique & regex(".*"),
-        lambda: regex(".*") & unique,
+        lambda: unique & nested,
+        lambda: nested & unique,
+        lambda: unique & unique,
         lambda: ~unique,
         lambda: unique - unique,
+        lambda: regex(".*") - unique,
     ):
         with pytest.raises(UnsupportedFeature):
             refused()
+
+
+def test_grammars_with_registers_intersect_with_regular_ones() -> None:
+    integers = json_schema({"type": "array", "items": {"type": "integer"}, "uniqueItems": True})
+    both = integers & regex(r"\[[12,]*\]")
+    assert [both.matches(t) for t in (b"[1,2]", b"[1,1]", b"[1,2,21]", b"[3]", b"[]")] == [
+        True,
+        False,
+        True,
+        False,
+        True,
+    ]
+    without = integers - regex(r"[\s\S]*1[\s\S]*")
+    assert [without.matches(t) for t in (b"[3,2]", b"[1,2]", b"[3,3]")] == [True, False, False]
+    either = literal("x") + (integers & regex(r"\[.{3,4}\]")) | integers
+    texts = (b"x[1,2]", b"x[1,1]", b"x[]", b"[]", b"[1,1]")
+    assert [either.matches(t) for t in texts] == [True, False, False, True, False]
+
+
+def test_an_intersection_knows_when_fresh_values_have_run_out() -> None:
+    """Integers never run out; those of one digit out of two do."""
+    integers = json_schema({"type": "array", "items": {"type": "integer"}, "uniqueItems": True})
+    automaton = (regex(r"\[[12](,[12])*\]") & integers).compile(BYTES)
+    state = automaton.start
+    for byte in b"[1,2":
+        state = automaton.advance(state, byte)
+    assert [byte for byte in range(256) if automaton.allows(state, byte)] == [ord("]")]
+    with pytest.raises(UnsatisfiableGrammar):
+        (regex(r"\[1,1\]") & integers).compile(BYTES)
 
 
 def test_states_that_do_not_exist_are_refused() -> None:

@@ -83,6 +83,7 @@ class Multiples:
         self._modulus, self._places = int(whole + places), len(places)
         self._exponents, self._points = exponents and not written_whole, not written_whole
         self._budget = budget
+        self.is_quick = True
         self.byte_classes = _CLASSES
         self._states: list[State] = [(_START, 0, 0)]
         self._numbers: dict[State, int] = {self._states[0]: 0}

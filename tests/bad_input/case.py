@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from grammars import DEAD, Grammar, Limits, ScansionError, TokenAutomaton, Vocabulary, gbnf, lark, regex
+from grammars import DEAD, Grammar, Limits, ScansionError, TokenAutomaton, Vocabulary, gbnf, json_schema, lark, regex
 from tests.bad_input.meter import metered
 from tests.bad_input.vocabulary import VOCABULARY, spell
 
@@ -26,6 +26,7 @@ FRONT_ENDS: dict[str, Callable[[str, Limits], Grammar]] = {
     "lark": lambda text, limits: lark(text, limits=limits),
     "longest": lambda text, limits: lark(text, lexing="longest", limits=limits),
     "gbnf": lambda text, limits: gbnf(text, limits=limits),
+    "schema": lambda text, limits: json_schema(text, limits=limits),
 }
 _FREE_STEPS = 12
 _WATCHED_ENDS = 6  # tokens at both ends of a long text whose masks are looked at

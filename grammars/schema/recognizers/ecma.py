@@ -64,7 +64,7 @@ class EcmaPattern:
     r"""Reads regular expressions.
 
     >>> reader = EcmaPattern()
-    >>> reader.matches(r"(?<a>[^]-z])\k<a>\1{2,3}?"), reader.matches(r"[z-a]"), reader.matches(r"\2()")
+    >>> reader.matches(r"(?<a>[^\]-z])\k<a>\1{2,3}?"), reader.matches(r"[z-a]"), reader.matches(r"\2()")
     (True, False, False)
     """
 
@@ -88,16 +88,14 @@ class EcmaPattern:
         return at_rest and not state.open and not state.owed and state.reference <= state.groups
 
     def edges(self, state: Pattern) -> Sequence[int]:
-        """ASCII one by one; beyond it only classes tell characters apart."""
-        if not isinstance(state.place, Brackets) or state.mode not in (_CLASS, _CLASS_BEGIN):
-            return range(0x81)
-        if state.place.dash and state.place.atom >= 0x80:
+        """ASCII one by one; beyond it only the end of a range tells characters apart."""
+        if isinstance(state.place, Brackets) and state.place.dash and state.place.atom >= 0x80:
             return (*range(0x81), state.place.atom)
-        return _blocks()
+        return range(0x81)
 
-    def forgets(self, state: Pattern) -> bool:
-        """Beyond ASCII, blocks of characters are all that is remembered."""
-        return not isinstance(state.place, Brackets) or not state.place.dash or not state.place.lead
+    def grain(self, state: Pattern) -> int:
+        """In a class, blocks of characters beyond ASCII are all that is remembered."""
+        return BLOCK if isinstance(state.place, Brackets) else LAST_CODE_POINT + 1
 
     def matches(self, text: str) -> bool:
         """Whether the text is a regular expression."""
@@ -233,7 +231,8 @@ def _class(state: Pattern, code: int) -> Pattern | None:
         return state._replace(mode=_ATOM, place=None) if brackets.closes() else None
     if code == ord("\\"):
         return state._replace(mode=_ESCAPE) if brackets.escape_may_follow() else None
-    return _in_class(state, brackets.character(code if code < 0x80 or brackets.dash else code | BLOCK - 1))
+    ends_range = brackets.dash and not brackets.lead
+    return _in_class(state, brackets.character(code if code < 0x80 or ends_range else code | BLOCK - 1))
 
 
 def _in_class(state: Pattern, brackets: Brackets | None) -> Pattern | None:
@@ -397,11 +396,6 @@ _STEPS: Final[dict[str, Callable[[Pattern, int], Pattern | None]]] = {
 
 
 # -- tables -----------------------------------------------------------------------------------------------------------
-
-
-@cache
-def _blocks() -> tuple[int, ...]:
-    return (*range(0x80), *range(0x80, LAST_CODE_POINT + 1, BLOCK))
 
 
 @cache

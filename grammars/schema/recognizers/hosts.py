@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
+from grammars.expression import LAST_CODE_POINT
 from grammars.schema.recognizers.characters import admitted, edges
 from grammars.schema.recognizers.labels import BLOCK, Label, read
 from grammars.schema.recognizers.punycode import Mood, Punycode
@@ -85,9 +86,9 @@ class HostName:
             return range(0x81)
         return _edges() if self._international else _PREFIX_EDGES if _may_be_prefix(state) else _ASCII_EDGES
 
-    def forgets(self, state: Host) -> bool:
-        """Only what the tables tell apart, and blocks, are remembered."""
-        return True
+    def grain(self, state: Host) -> int:
+        """What the tables do not tell apart is the same."""
+        return LAST_CODE_POINT + 1
 
     def far(self, state: Host) -> tuple[Host, int]:
         """The same place where the length of the whole name decides nothing yet: as long as a label may be of any

@@ -57,9 +57,9 @@ class Regular:
         """Where the sets of the expression begin and end."""
         return self._edges
 
-    def forgets(self, state: int) -> bool:
+    def grain(self, state: int) -> int:
         """Characters between two edges are in the same sets."""
-        return True
+        return _LAST + 1
 
 
 def _edges_of(node: Node) -> tuple[int, ...]:
@@ -133,26 +133,16 @@ class Combination:
         return any(self.step(state, code) is not None for code in _between(self._edges(state), low, high))
 
     def alike(self, state: State, low: int, high: int) -> tuple[int, int] | None:
-        """The characters around some that all lead to one state; None if they do not, or if that is not known."""
-        for part, s in zip(self._parts, state, strict=True):
-            if s is not None:
-                if not part.forgets(s):
-                    return None
-                edges = part.edges(s)
-                at = bisect_right(edges, low)
-                if at < len(edges) and edges[at] <= high:
-                    return None
-        return self._around(state, low)
-
-    def _around(self, state: State, code: int) -> tuple[int, int]:
+        """The characters around some that all lead to one state; None if they do not."""
         first, last = 0, _LAST
         for part, s in zip(self._parts, state, strict=True):
             if s is not None:
-                edges = part.edges(s)
-                at = bisect_right(edges, code)
-                first = max(first, edges[at - 1] if at else 0)
-                last = min(last, edges[at] - 1 if at < len(edges) else _LAST)
-        return first, last
+                edges, grain = part.edges(s), part.grain(s)
+                at = bisect_right(edges, low)
+                block = low - low % grain
+                first = max(first, block, edges[at - 1] if at else 0)
+                last = min(last, block + grain - 1, edges[at] - 1 if at < len(edges) else _LAST)
+        return (first, last) if high <= last else None
 
     def _moved(self, state: State, code: int) -> State:
         self._steps += 1

@@ -38,11 +38,12 @@ class Recognizer(Protocol):
         ...
 
     def edges(self, state: Any) -> Sequence[int]:
-        """Characters, sorted, such that those from one up to the next all may follow, or none of them may."""
+        """Characters, sorted: those from one up to the next all may follow or none of them, and whatever can follow one
+        of them can follow the first."""
         ...
 
-    def forgets(self, state: Any) -> bool:
-        """Whether moreover all characters from one edge up to the next lead to one state."""
+    def grain(self, state: Any) -> int:
+        """Characters of one block of that many, with no edge between them, lead to one state; 1: each to its own."""
         ...
 
 

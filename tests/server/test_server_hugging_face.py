@@ -1,0 +1,73 @@
+"""One cache for all rows of a Hugging Face model: whoever joins, leaves or splits, the numbers are the model's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+import torch
+import transformers
+from fastapi.testclient import TestClient
+from server_asked import ASK, PERSON
+
+from decoding.embedded import as_transformers
+from decoding.server.app import create_app
+from decoding.server.hugging_face import HuggingFaceServed
+
+SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[Any, Any]:
+    return as_transformers()
+
+
+def untrained(family: str) -> Any:
+    """A model whose cache is of one kind or another."""
+    torch.manual_seed(3)
+    ids = {"vocab_size": 2060, "bos_token_id": 0, "eos_token_id": 1, "max_position_embeddings": 256}
+    if family == "gpt2":
+        config = transformers.GPT2Config(
+            n_embd=32, n_layer=2, n_head=4, n_positions=256, vocab_size=2060, bos_token_id=0, eos_token_id=1
+        )
+        return transformers.GPT2LMHeadModel(config).eval()
+    if family == "sliding":
+        config = transformers.MistralConfig(num_key_value_heads=2, sliding_window=8, **SMALL, **ids)
+        return transformers.MistralForCausalLM(config).eval()
+    config = transformers.LlamaConfig(num_key_value_heads=2, **SMALL, **ids)
+    return transformers.LlamaForCausalLM(config).eval()
+
+
+def directly(model: Any, row: np.ndarray, size: int) -> np.ndarray:
+    with torch.inference_mode():
+        logits = model(input_ids=torch.from_numpy(row)[None]).logits[0, -1, :size].double()
+    return torch.log_softmax(logits, -1).numpy()
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "sliding"])
+def test_rows_come_and_go_and_split(pair: tuple[Any, Any], family: str):
+    model = untrained(family)
+    served, rng = HuggingFaceServed(model, pair[1]), np.random.default_rng(0)
+    rows = [rng.integers(3, 2048, size=length) for length in (1, 9, 4)]
+    for _ in range(20):
+        found = served.log_probs(rows)
+        for row, numbers in zip(rows, found, strict=True):
+            assert np.abs(numbers - directly(model, row, served.vocabulary.size)).max() < 1e-3
+        kept = [rows[i] for i in rng.integers(0, len(rows), size=rng.integers(1, 7))]
+        grown = [np.append(row, rng.integers(3, 2048)) for row in kept]
+        grown += [rng.integers(3, 2048, size=rng.integers(1, 12)) for _ in range(rng.integers(0, 2))]
+        rows = list({row.tobytes(): row for row in grown}.values())
+
+
+def test_it_serves(pair: tuple[Any, Any]):
+    with TestClient(create_app(HuggingFaceServed(*pair, name="small"))) as client:
+        asked = {"messages": [{"role": "user", "content": ASK}], "format": PERSON, "n": 3, "seed": 0, "max_tokens": 60}
+        answer = client.post("/v1/chat/completions", json=asked).json()
+        for choice in answer["choices"]:
+            assert set(json.loads(choice["message"]["content"])) == {"name", "age"}
