@@ -33,7 +33,31 @@ LANGUAGES = {
     "a word before a bracket": lambda: regex(r"[a-z ]*if[a-z ]*\)|[a-z ]*\("),
     "texts of bytes": lambda: literal(b"\xff") + regex("[^,]*") + literal(b",\xc3") + regex("[a-z]*"),
 }
-PIECES = ("a", "b", "if", "n", "0", "12", "_", '"', "\\", "(", ")", ",", ":", "+", " ", "\n", "é", "中", "🙂", "{", "}", "\u2003", "\u3000")
+PIECES = (
+    "a",
+    "b",
+    "if",
+    "n",
+    "0",
+    "12",
+    "_",
+    '"',
+    "\\",
+    "(",
+    ")",
+    ",",
+    ":",
+    "+",
+    " ",
+    "\n",
+    "é",
+    "中",
+    "🙂",
+    "{",
+    "}",
+    "\u2003",
+    "\u3000",
+)
 
 
 def random_vocabulary(rng: random.Random) -> Vocabulary:
