@@ -17,7 +17,7 @@ tells the engine from how many bytes on a token can notice it.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from grammars.expression import (
     ANY_CHAR,
@@ -83,7 +83,7 @@ def _factors(node: Node) -> tuple[list[Node], list[Repeat]]:
 class BoundedResiduals:
     """The states of `texts` of `low` to `high` characters, which is what `node` says too; used like `Residuals`."""
 
-    is_quick: Final = True
+    is_quick: ClassVar[bool] = True
 
     def __init__(self, node: Node, texts: Node, low: int, high: int | None, budget: Budget):
         self.node: Final = node

@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -208,10 +208,8 @@ class LazyAutomaton(Protocol):
         """256 numbers; bytes of one number lead to the same state everywhere."""
         ...
 
-    @property
-    def is_quick(self) -> bool:
-        """Whether steps cost so little that those nobody asked for may be made along with those asked for."""
-        ...
+    is_quick: ClassVar[bool]
+    """Whether steps cost so little that those nobody asked for may be made along with those asked for."""
 
     def step(self, state: int, byte: int) -> int:
         """The state after a byte, or -1."""

@@ -22,7 +22,7 @@ matches and nothing beyond it.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Final
 
 from grammars.algebra.byte_classes import byte_classes
 from grammars.algebra.derivatives import derivative
@@ -47,7 +47,7 @@ class Residuals:
     (-1, False)
     """
 
-    is_quick: Final = True
+    is_quick: ClassVar[bool] = True
 
     def __init__(self, node: Node, budget: Budget):
         node = Unpacked({}).node(node)

@@ -13,7 +13,7 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from functools import partial
 from math import lcm
-from typing import Final
+from typing import ClassVar, Final
 
 from grammars.errors import UnsupportedFeature
 from grammars.expression import Lexeme, Node
@@ -78,12 +78,13 @@ class Multiples:
 
     start = 0
 
+    is_quick: ClassVar[bool] = True
+
     def __init__(self, step: Decimal, exponents: bool, written_whole: bool, budget: Budget):
         whole, _, places = format(step, "f").partition(".")
         self._modulus, self._places = int(whole + places), len(places)
         self._exponents, self._points = exponents and not written_whole, not written_whole
         self._budget = budget
-        self.is_quick = True
         self.byte_classes = _CLASSES
         self._states: list[State] = [(_START, 0, 0)]
         self._numbers: dict[State, int] = {self._states[0]: 0}

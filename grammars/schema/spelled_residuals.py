@@ -12,7 +12,7 @@ An escape that was begun is dead if none of the characters that it could still b
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final
+from typing import ClassVar, Final
 
 from grammars.bounded_residuals import BoundedResiduals, residuals_of
 from grammars.expression import LazyAutomaton, Node
@@ -46,7 +46,7 @@ def spelled_residuals(node: Node, spelling: Spelling, budget: Budget) -> Spelled
 class SpelledResiduals:
     """The spellings of `node`, whose automaton is `plain`; used like `Residuals`."""
 
-    is_quick: Final = True
+    is_quick: ClassVar[bool] = True
 
     def __init__(self, node: Node, plain: LazyAutomaton, spelling: Spelling):
         self._plain = plain

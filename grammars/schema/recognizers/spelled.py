@@ -7,7 +7,7 @@ A state is one of the combination and what was read of a character: some of its 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from grammars.errors import UnsupportedFeature
 from grammars.expression import Node
@@ -33,7 +33,7 @@ State = tuple[Any, int, int, int]
 class SpelledRecognizer:
     """The automaton of the spelled texts of a combination, as the machine walks it."""
 
-    is_quick: Final = False  # a step may search
+    is_quick: ClassVar[bool] = False  # a step may search
 
     def __init__(self, combination: Combination, minimal: bool):
         self._texts = combination
@@ -68,9 +68,9 @@ class SpelledRecognizer:
 
     def far(self, state: int) -> tuple[int, int]:
         """The same place in a text whose counts decide nothing; a character takes a byte or more."""
-        inner, *place = self._states[state]
+        inner, read, left, number = self._states[state]
         far, nearest = self._texts.far(inner)
-        return self._number((far, *place)), nearest
+        return self._number((far, read, left, number)), nearest
 
     def step(self, state: int, byte: int) -> int:
         """The state after one more byte, -1 if no text is spelled like that."""
