@@ -25,6 +25,8 @@ CASES: list[tuple[str, str, Any, int, str | None]] = [
     ("max_tokens negative", TEXT, {"prompt": "a", "max_tokens": -1}, 400, "max_tokens"),
     ("beyond the context", TEXT, {"prompt": "a", "max_tokens": 1024}, 400, "max_tokens"),
     ("prompt beyond the context", CHAT, {"messages": [{"role": "user", "content": "a b " * 2000}]}, 400, "messages"),
+    ("text beyond the context", TEXT, {"prompt": "a b " * 2000}, 400, "prompt"),
+    ("input beyond the context", RESPONSES, {"input": "a b " * 2000}, 400, "input"),
     ("stop list", TEXT, {"prompt": "a", "stop": ["x"] * 100}, 400, "stop"),
     ("empty stop", TEXT, {"prompt": "a", "stop": ""}, 400, "stop"),
     ("temperature", TEXT, {"prompt": "a", "temperature": -1}, 400, "temperature"),

@@ -1,0 +1,142 @@
+"""Load on a server: throughput and latency at 1, 16 and 64 clients, and that every answer is its own.
+
+    scansion serve &
+    python bench/serving.py http://127.0.0.1:8000/v1 --seconds 20
+    python bench/serving.py http://127.0.0.1:8000/v1 --soak 600 --process PID
+
+Any server of OpenAI's protocol can be measured: `--field structured_outputs` asks as vLLM wants to be asked, so
+`vllm serve` with xgrammar or llguidance stands beside this one. Every request asks for an object with a number of its
+own, by `const`, so a mixed-up answer is seen. The soak mixes in bad requests and clients that leave in the middle, and
+tells the memory of the server at its begin and end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import numpy as np
+
+
+@dataclass
+class Tally:
+    """What came back."""
+
+    seconds: list[float] = field(default_factory=list)
+    tokens: int = 0
+    refused: int = 0
+    left: int = 0
+    wrong: int = 0
+    failed: int = 0
+
+
+def asked(number: int, model: str, name: str) -> dict[str, Any]:
+    """A request whose answer shows which one it was."""
+    schema = {
+        "type": "object",
+        "properties": {"id": {"const": number}, "name": {"type": "string", "maxLength": 24}},
+        "required": ["id", "name"],
+        "additionalProperties": False,
+    }
+    form: dict[str, Any] = {"json": schema} if name == "structured_outputs" else schema
+    if name == "response_format":
+        form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema, "strict": True}}
+    prompt = f"Extract the record {number}: Ada Lovelace, the mathematician."
+    messages = [{"role": "user", "content": prompt}]
+    return {"model": model, "messages": messages, "seed": number, "max_tokens": 48, name: form}
+
+
+async def ask(client: httpx.AsyncClient, number: int, options: argparse.Namespace, tally: Tally) -> None:
+    """One good request."""
+    begin = time.perf_counter()
+    answer = await client.post("/chat/completions", json=asked(number, options.model, options.field))
+    if answer.status_code == 429:
+        tally.refused += 1
+        await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
+        return
+    if answer.status_code != 200:
+        tally.failed += 1
+        return
+    body = answer.json()
+    tally.seconds.append(time.perf_counter() - begin)
+    tally.tokens += body["usage"]["completion_tokens"]
+    try:
+        tally.wrong += json.loads(body["choices"][0]["message"]["content"])["id"] != number
+    except (ValueError, KeyError):
+        tally.wrong += 1
+
+
+async def misbehave(client: httpx.AsyncClient, number: int, options: argparse.Namespace, tally: Tally) -> None:
+    """A bad request, or a client that leaves after the first piece."""
+    body = asked(number, options.model, options.field)
+    if number % 2:
+        answer = await client.post("/chat/completions", json={**body, "max_tokens": -1})
+        tally.failed += answer.status_code != 400
+        return
+    async with client.stream("POST", "/chat/completions", json={**body, "stream": True}) as answer:
+        async for _ in answer.aiter_lines():
+            tally.left += 1
+            return
+
+
+async def load(options: argparse.Namespace, clients: int, seconds: float, *, unruly: bool = False) -> Tally:
+    """So many clients, each asking again as soon as it has its answer."""
+    tally, end, numbers = Tally(), time.monotonic() + seconds, iter(range(10_000_000))
+    limits = httpx.Limits(max_connections=clients)
+
+    async def one(client: httpx.AsyncClient) -> None:
+        while time.monotonic() < end:
+            number = next(numbers)
+            work = misbehave if unruly and number % 5 == 0 else ask
+            await work(client, number, options, tally)
+
+    async with httpx.AsyncClient(base_url=options.address, timeout=120, limits=limits) as client:
+        await asyncio.gather(*(one(client) for _ in range(clients)))
+    return tally
+
+
+def told(clients: int, seconds: float, tally: Tally) -> str:
+    """A line of the table."""
+    p50, p99 = np.percentile(tally.seconds, [50, 99]) if tally.seconds else (np.nan, np.nan)
+    rates = f"{len(tally.seconds) / seconds:8.1f} {tally.tokens / seconds:9.0f}"
+    return f"{clients:7} {rates} {1000 * p50:8.0f} {1000 * p99:8.0f} {tally.wrong:6} {tally.failed:6} {tally.refused:7}"
+
+
+def resident(process: int | None) -> float:
+    """Megabytes of a process."""
+    if process is None:
+        return float("nan")
+    import psutil
+
+    return psutil.Process(process).memory_info().rss / 2**20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("address", nargs="?", default="http://127.0.0.1:8000/v1")
+    parser.add_argument("--model", default="built-in")
+    parser.add_argument("--field", default="response_format", help="response_format, structured_outputs, guided_json")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 16, 64])
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--soak", type=float, default=0.0, help="so many seconds of mixed requests instead")
+    parser.add_argument("--process", type=int, help="of the server, whose memory is watched")
+    options = parser.parse_args()
+    asyncio.run(load(options, 2, 2.0))  # warm
+    print("clients    req/s     tok/s  p50 ms   p99 ms  wrong failed refused")
+    if not options.soak:
+        for clients in options.clients:
+            print(told(clients, options.seconds, asyncio.run(load(options, clients, options.seconds))))
+        return
+    before = resident(options.process)
+    tally = asyncio.run(load(options, 16, options.soak, unruly=True))
+    print(told(16, options.soak, tally))
+    print(f"{tally.left} left in the middle; {before:.0f} MB before, {resident(options.process):.0f} MB after")
+
+
+if __name__ == "__main__":
+    main()

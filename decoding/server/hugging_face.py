@@ -1,0 +1,181 @@
+"""A model of Hugging Face behind the server: one cache for all rows, which come and go.
+
+Rows have lengths of their own, so the cache is padded on the left: keys and values of a row end at the right edge, what
+stands before them is hidden by the attention mask, and positions are counted from where the row begins. At each step
+
+* rows that grew by one token are picked out of the cache (a row may be picked twice: particles split) and go through
+  the model together, one token each;
+* rows that are new are read from their first token on, each by itself, and put beside the others.
+
+Models whose cache is not of this kind (sliding windows, recurrent states, encoders) are read from the first token on at
+every step: slower, and right.
+
+Every row's numbers are those of the model up to rounding, which depends on the shape of a batch; see
+`decoding.server.steady` for a model where not even that does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers.cache_utils import DynamicCache, DynamicLayer
+
+from decoding.server.models import Message, plain_conversation
+from decoding.server.turns import MARKERS
+from grammars import Vocabulary
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+_Layers = list[tuple[torch.Tensor, torch.Tensor]]
+
+
+class HuggingFaceServed:
+    """A causal language model and its tokenizer.
+
+    >>> from decoding.embedded import as_transformers
+    >>> model = HuggingFaceServed(*as_transformers(), name="small")
+    >>> first = model.log_probs([model.prompt("SQL: SELECT"), model.prompt("2 + 2 =")])
+    >>> first.shape == (2, model.vocabulary.size)
+    True
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, name: str = "model"):
+        self.name = name
+        self._model, self._tokenizer = model, tokenizer
+        self.vocabulary = _vocabulary(model, tokenizer)
+        self.context = int(getattr(model.config, "max_position_embeddings", 0) or 1 << 15)
+        self.lead = "" if getattr(tokenizer, "chat_template", None) else " "
+        self._lock = Lock()
+        self._rows: dict[bytes, int] = {}
+        self._lengths: Ints = np.zeros(0, np.int64)
+        self._layers: _Layers = []
+        self._keeps = True
+
+    def prompt(self, text: str) -> Ints:
+        return self._ids(self._tokenizer(text).input_ids)
+
+    def conversation(self, messages: Sequence[Message], tools: Sequence[Any]) -> Ints:
+        if not getattr(self._tokenizer, "chat_template", None):
+            return self.prompt(plain_conversation(messages))
+        text = self._tokenizer.apply_chat_template(
+            list(messages), tools=list(tools) or None, add_generation_prompt=True, tokenize=False
+        )
+        return self._ids(self._tokenizer(text, add_special_tokens=False).input_ids)
+
+    def log_probs(self, sequences: Sequence[Ints]) -> Floats:
+        with self._lock, torch.inference_mode():
+            if self._keeps:
+                return self._normalised(self._grown(sequences))
+            return self._normalised(torch.cat([self._read(sequence)[0] for sequence in sequences]))
+
+    def _ids(self, ids: Sequence[int]) -> Ints:
+        if len(ids):
+            return np.array(ids, np.int64)
+        begin = self._tokenizer.bos_token_id
+        return np.array([self.vocabulary.eos[0] if begin is None else begin], np.int64)
+
+    # -- one step -------------------------------------------------------------------------------------------------
+
+    def _grown(self, sequences: Sequence[Ints]) -> torch.Tensor:
+        """The logits behind all sequences, whose keys and values are the cache from now on."""
+        keys = [sequence.tobytes() for sequence in sequences]
+        parents = [self._rows.get(sequence[:-1].tobytes(), -1) for sequence in sequences]
+        old = [i for i, parent in enumerate(parents) if parent >= 0]
+        new = [i for i, parent in enumerate(parents) if parent < 0]
+        logits: list[Any] = [None] * len(sequences)
+        pieces: list[tuple[_Layers, Ints]] = []
+        if old:
+            grown = self._extended([int(sequences[i][-1]) for i in old], np.array([parents[i] for i in old]))
+            pieces.append((self._layers, self._lengths))
+            for i, row in zip(old, grown, strict=True):
+                logits[i] = row
+        for i in new:
+            row, layers = self._read(sequences[i])
+            logits[i] = row[0]
+            pieces.append((layers, np.array([len(sequences[i])], np.int64)))
+        if self._keeps:
+            self._layers, self._lengths = _beside(pieces)
+            self._rows = {keys[i]: row for row, i in enumerate([*old, *new])}
+        return torch.stack(logits)
+
+    def _extended(self, tokens: list[int], parents: Ints) -> torch.Tensor:
+        """One more token for rows of the cache, in one forward."""
+        lengths = self._lengths[parents]
+        width = int(lengths.max())
+        chosen = torch.from_numpy(parents).to(self._model.device)
+        cache = DynamicCache([(k[chosen, :, -width:], v[chosen, :, -width:]) for k, v in self._layers])
+        seen = np.arange(width + 1) >= (width - lengths)[:, None]
+        out = self._model(
+            input_ids=self._tensor(tokens)[:, None],
+            attention_mask=self._tensor(seen.astype(np.int64)),
+            position_ids=self._tensor(lengths)[:, None],
+            past_key_values=cache,
+            use_cache=True,
+        )
+        self._layers = [(layer.keys, layer.values) for layer in out.past_key_values.layers]
+        self._lengths = lengths + 1
+        return out.logits[:, -1]
+
+    def _read(self, sequence: Ints) -> tuple[torch.Tensor, _Layers]:
+        """A sequence from its first token on."""
+        out = self._model(input_ids=self._tensor(sequence)[None, :], use_cache=self._keeps)
+        cache: Any = getattr(out, "past_key_values", None)
+        self._keeps = self._keeps and isinstance(cache, DynamicCache) and all(map(_is_plain, cache.layers))
+        return out.logits[:, -1], [(layer.keys, layer.values) for layer in cache.layers] if self._keeps else []
+
+    def _tensor(self, values: Any) -> torch.Tensor:
+        return torch.as_tensor(np.asarray(values, np.int64)).to(self._model.device)
+
+    def _normalised(self, logits: torch.Tensor) -> Floats:
+        logits = logits[:, : self.vocabulary.size].double()
+        missing = self.vocabulary.size - logits.shape[1]
+        if missing > 0:
+            logits = torch.nn.functional.pad(logits, (0, missing), value=-torch.inf)
+        return torch.log_softmax(logits, dim=-1).cpu().numpy()
+
+
+def _is_plain(layer: Any) -> bool:
+    return type(layer) is DynamicLayer
+
+
+def _beside(pieces: list[tuple[_Layers, Ints]]) -> tuple[_Layers, Ints]:
+    """Caches of several batches as one, padded on the left."""
+    lengths = np.concatenate([length for _, length in pieces])
+    width = int(lengths.max())
+    columns = zip(*(layers for layers, _ in pieces), strict=True)
+    joined = [
+        tuple(torch.cat([_padded(layer[side], width) for layer in column]) for side in (0, 1)) for column in columns
+    ]
+    return [(keys, values) for keys, values in joined], lengths
+
+
+def _padded(states: torch.Tensor, width: int) -> torch.Tensor:
+    missing = width - states.shape[2]
+    return torch.nn.functional.pad(states, (0, 0, missing, 0)) if missing > 0 else states[:, :, -width:]
+
+
+def _vocabulary(model: Any, tokenizer: Any) -> Vocabulary:
+    """The tokens, those that end a text, and as ordinary ones the markers that models have tokens for."""
+    from decoding.tokenizers import vocabulary_from
+
+    ends = getattr(model.generation_config, "eos_token_id", None)
+    eos = None if ends is None else [ends] if isinstance(ends, int) else list(ends)
+    found = vocabulary_from(tokenizer, eos=eos, size=int(model.config.vocab_size))
+    ordinary = {token for token in found.special if found.tokens[token].decode("utf-8", "replace") in MARKERS}
+    if not ordinary:
+        return found
+    return Vocabulary(found.tokens, eos=found.eos, special=found.special - ordinary)
+
+
+def load_served(name: str, device: str | None = None) -> HuggingFaceServed:
+    """The model of a name or folder."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(name, dtype="auto").eval()
+    moved: Any = model.to(device) if device else model  # type: ignore[arg-type]
+    return HuggingFaceServed(moved, AutoTokenizer.from_pretrained(name), name)
