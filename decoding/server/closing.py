@@ -85,7 +85,7 @@ class Closing:
     def _witnessed(self, start: int, depth: int) -> bool:
         """Go ahead byte by byte, back where it leads nowhere new, until a completion of at most `depth` is found."""
         path, choices, seen = [start], [iter(self._bytes)], {start}
-        work = self._share
+        work = min(self._share, 64 * (depth + 1))
         while path:
             left = 0 if self._constraint.accepts(path[-1]) else self._most.get(path[-1])
             if left is not None and len(path) - 1 + left <= depth:

@@ -126,7 +126,8 @@ class HuggingFaceServed:
         out = self._model(input_ids=self._tensor(sequence)[None, :], use_cache=self._keeps)
         cache: Any = getattr(out, "past_key_values", None)
         self._keeps = self._keeps and isinstance(cache, DynamicCache) and all(map(_is_plain, cache.layers))
-        return out.logits[:, -1], [(layer.keys, layer.values) for layer in cache.layers] if self._keeps else []
+        layers: Any = cache.layers if self._keeps else ()
+        return out.logits[:, -1], [(layer.keys, layer.values) for layer in layers]
 
     def _tensor(self, values: Any) -> torch.Tensor:
         return torch.as_tensor(np.asarray(values, np.int64)).to(self._model.device)

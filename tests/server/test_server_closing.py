@@ -104,3 +104,12 @@ def test_a_schema_that_needs_more_tokens_than_there_are_is_known_beforehand():
     closing = Closing(automaton)
     assert not closing.fits(automaton.start, 4)
     assert closing.fits(automaton.start, 5)
+
+
+def test_a_large_schema_is_known_to_fit():
+    properties = {f"property_{i}": {"type": ["string", "object"][i % 2], "required": ["a"]} for i in range(60)}
+    schema = {"type": "object", "properties": properties, "required": list(properties)}
+    automaton = json_schema(schema).compile(Vocabulary([bytes([i]) for i in range(256)] + [b""], eos=[256]))
+    closing = Closing(automaton)
+    assert closing.fits(automaton.start, 4000)
+    assert closing.undecided == 0
