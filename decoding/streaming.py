@@ -19,11 +19,8 @@ def streamed(problem: Problem, seed: int | None = None) -> Iterator[str]:
     'é'
     """
     decoder = getincrementaldecoder("utf-8")("replace")
-    tokens, run, done = (
-        problem.constraint.vocabulary.tokens,
-        steps(problem, Masking(), 1, np.random.default_rng(seed)),
-        0,
-    )
+    run = steps(problem, Masking(), 1, np.random.default_rng(seed))
+    tokens, done = problem.constraint.vocabulary.tokens, 0
     while True:
         try:
             contexts = next(run).contexts
