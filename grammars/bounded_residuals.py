@@ -2,16 +2,16 @@ r"""Texts of an expression that have a bounded number of characters: a pattern t
 
 Deriving the intersection makes a term for every pair of a residual and a count, hundreds for one mask. But the two
 parts know nothing of each other except when a text can still end. So a state here is a pair (residual p of the
-expression alone, characters n so far), alive if p accepts some text of low - n to high - n more characters. That is
-looked for breadth first, and mostly found after a step or two.
+expression alone, characters n so far), alive if p accepts some text of low - n to high - n more characters.
 
-It need not be looked for at all while no residual is further from an end than `high` is: in a regular expression
-without booleans, the way from inside of it to its end takes at most
+That need not be asked while no residual is further from an end than `high` is: in a regular expression without
+booleans, the way from inside of it to its end takes at most
 
     c(ab) = max(c(a) + s(b), c(b))    c(a|b) = max(c(a), c(b))    c(a{l,h}) = c(a) + (max(l, 1) - 1) s(a)
 
 characters, where s is the length of its shortest text. So, except near `high`, the count decides nothing, and `far`
-tells the engine from how many bytes on a token can notice it.
+tells the engine from how many bytes on a token can notice it. Expressions for which that bound is unknown or large are
+derived together with their length.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from grammars.expression import (
     ANY_CHAR,
     ANY_TEXT,
     Both,
+    Bytes,
     Chars,
     Choice,
     LazyAutomaton,
@@ -32,13 +33,18 @@ from grammars.expression import (
     Sequence,
     Text,
     both,
+    byte_set,
+    repeat,
+    sequence,
 )
 from grammars.limits import Budget
 from grammars.residuals import DEAD, Residuals
 from grammars.trampoline import run
 
 _UNKNOWN = -2
+_LONG_WAY = 8  # characters: what has to be longer mostly counts by itself, and each of its counts is a residual
 _FREE = -1  # in place of a number of characters: far from the bounds
+_ENDS_OF_CHARACTERS: Final = repeat(byte_set(range(0x80, 0xC0)), 1, 3)
 _NEVER = 1 << 40
 
 State = tuple[int, int]  # residual, characters
@@ -61,7 +67,10 @@ def residuals_of(node: Node, budget: Budget) -> LazyAutomaton:
     texts = factors[0]
     for factor in factors[1:]:
         texts = both(texts, factor)
-    return BoundedResiduals(node, texts, low, high, budget)
+    way = run(_way(texts))
+    if way is None or way > _LONG_WAY:
+        return Residuals(node, budget)
+    return BoundedResiduals(node, texts, low, high, way, budget)
 
 
 def _factors(node: Node) -> tuple[list[Node], list[Repeat]]:
@@ -85,14 +94,14 @@ class BoundedResiduals:
 
     is_quick: ClassVar[bool] = True
 
-    def __init__(self, node: Node, texts: Node, low: int, high: int | None, budget: Budget):
+    def __init__(self, node: Node, texts: Node, low: int, high: int | None, way: int, budget: Budget):
         self.node: Final = node
         self._texts = Residuals(both(texts, ANY_TEXT), budget)
-        self._low, self._high, self._budget = low, high, budget
-        self._longest_way = run(_way(texts))
+        self._low, self._high = low, high
+        self._longest_way = way
         self.byte_classes: Final = self._texts.byte_classes
         self._examples = [self.byte_classes.index(number) for number in range(max(self.byte_classes) + 1)]
-        self._further: dict[frozenset[int], frozenset[int]] = {}
+        self._continuations = [byte for byte in self._examples if not _begins_character(byte)]
         self._alive: dict[State, bool] = {}
         self._states: list[State] = []
         self._numbers: dict[State, int] = {}
@@ -126,7 +135,7 @@ class BoundedResiduals:
     def far(self, state: int) -> tuple[int, int]:
         """A state in which the count decides nothing, and from how many bytes on tokens can tell the two apart."""
         residual, count = self._states[state]
-        if count < self._low or self._high is None or self._longest_way is None:
+        if count < self._low or self._high is None:
             return state, _NEVER
         return self._number((residual, _FREE)), self._high - self._longest_way - count + 1
 
@@ -161,10 +170,8 @@ class BoundedResiduals:
         """Whether some text of the right length is left."""
         if count == _FREE:
             return True
-        if count >= self._low:
-            way = self._longest_way
-            if self._high is None or (way is not None and count + way <= self._high):
-                return True
+        if count >= self._low and (self._high is None or count + self._longest_way <= self._high):
+            return True
         known = self._alive.get((residual, count))
         if known is None:
             low, high = max(0, self._low - count), None if self._high is None else self._high - count
@@ -173,41 +180,9 @@ class BoundedResiduals:
 
     def _ends_within(self, residual: int, low: int, high: int | None) -> bool:
         """Whether a text of `low` to `high` characters leads from a residual to its end."""
-        reached, length = self._inside(frozenset((residual,))), 0
-        seen: dict[frozenset[int], int] = {}
-        while reached and (high is None or length <= high):
-            if reached in seen and length < low:
-                period = length - seen[reached]
-                length += (low - length) // period * period  # the same will come again and again
-            if length >= low and any(map(self._texts.accepts, reached)):
-                return True
-            if seen.get(reached, -1) >= low:
-                return False
-            seen[reached] = length
-            self._budget.charge(len(reached))
-            reached, length = self._after_a_character(reached), length + 1
-        return False
-
-    def _after_a_character(self, reached: frozenset[int]) -> frozenset[int]:
-        """Where one character leads, also one that was only begun."""
-        if reached not in self._further:
-            begun = {self._texts.step(state, byte) for state in reached for byte in self._some(begins=True)}
-            self._further[reached] = self._inside(frozenset(begun - {DEAD}))
-        return self._further[reached]
-
-    def _inside(self, begun: frozenset[int]) -> frozenset[int]:
-        """The states that further bytes of the same character lead to."""
-        states, new = set(begun), set(begun)
-        while new:
-            new = (
-                {self._texts.step(state, byte) for state in new for byte in self._some(begins=False)} - states - {DEAD}
-            )
-            states |= new
-        return frozenset(states)
-
-    def _some(self, begins: bool) -> list[int]:
-        """A byte of each class that begins a character, or that goes on with one."""
-        return [byte for byte in self._examples if _begins_character(byte) == begins]
+        rest = repeat(ANY_CHAR, low, high)
+        inside_character = any(self._texts.step(residual, byte) != DEAD for byte in self._continuations)
+        return self._texts.meets(residual, sequence([_ENDS_OF_CHARACTERS, rest]) if inside_character else rest)
 
 
 def _begins_character(byte: int) -> bool:
@@ -224,7 +199,7 @@ def _way(node: Node) -> Generator[Any, Any, int | None]:
 
 
 def _ways(node: Node) -> Generator[Any, Any, Ways | None]:
-    if isinstance(node, Chars):
+    if isinstance(node, Chars) or (isinstance(node, Bytes) and node.mask < 1 << 128):
         return 1, 1
     if isinstance(node, Text):
         return _ways_of_text(node)

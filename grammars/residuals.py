@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+from grammars.algebra.booleans import intersection
 from grammars.algebra.byte_classes import byte_classes
 from grammars.algebra.derivatives import derivative
 from grammars.algebra.emptiness import Emptiness
@@ -88,6 +89,12 @@ class Residuals:
     def accepts(self, state: int) -> bool:
         """Whether the bytes that led to the state are a string of the language."""
         return self._states[state].null is True
+
+    def meets(self, state: int, node: Node) -> bool:
+        """Whether something that may follow a state is in the language of `node`, which must not tell apart bytes that
+        this automaton does not."""
+        other = translate(self._terms, node)
+        return self._emptiness.inhabited(intersection(self._terms, [self._states[state], other]))
 
     def refill(self) -> None:
         """Have the whole budget again: for steps that belong to another mask than those before."""

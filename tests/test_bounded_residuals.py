@@ -11,7 +11,19 @@ import pytest
 
 from grammars import Vocabulary, json_schema
 from grammars.bounded_residuals import BoundedResiduals, residuals_of
-from grammars.expression import ANY_CHAR, Chars, CountingAutomaton, Node, both, choice, repeat, sequence, text
+from grammars.expression import (
+    ANY_CHAR,
+    ANY_TEXT,
+    Chars,
+    CountingAutomaton,
+    Node,
+    both,
+    choice,
+    complement,
+    repeat,
+    sequence,
+    text,
+)
 from grammars.limits import Budget
 from grammars.residuals import DEAD, Residuals
 from grammars.schema import spelled_residuals
@@ -41,7 +53,14 @@ def expressions() -> Iterator[Node]:
     yield from PLAIN
     random = Random("bounded")
     for _ in range(40):
-        yield random_regular(random, 2)
+        node = random_regular(random, 2, looks=False, booleans=False)
+        if isinstance(residuals_of(both(node, repeat(ANY_CHAR, 0, 9)), Budget("compile_work", WORK)), BoundedResiduals):
+            yield node
+
+
+def test_long_ways_and_booleans_are_derived_with_their_length() -> None:
+    for node in (repeat(text("abc"), 4, None), complement(text("abc")), sequence([ANY_TEXT, repeat(WIDE, 9, 9)])):
+        assert isinstance(residuals_of(both(node, repeat(ANY_CHAR, 0, 99)), Budget("compile_work", WORK)), Residuals)
 
 
 def after(automaton: BoundedResiduals | Residuals, state: int, data: bytes) -> int:
