@@ -92,7 +92,7 @@ def _factors(node: Node) -> tuple[list[Node], list[Repeat]]:
 class BoundedResiduals:
     """The states of `texts` of `low` to `high` characters, which is what `node` says too; used like `Residuals`."""
 
-    is_quick: ClassVar[bool] = True
+    is_quick: ClassVar[bool] = False  # a step derives
 
     def __init__(self, node: Node, texts: Node, low: int, high: int | None, way: int, budget: Budget):
         self.node: Final = node

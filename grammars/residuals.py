@@ -48,7 +48,7 @@ class Residuals:
     (-1, False)
     """
 
-    is_quick: ClassVar[bool] = True
+    is_quick: ClassVar[bool] = False  # a step derives
 
     def __init__(self, node: Node, budget: Budget):
         node = Unpacked({}).node(node)

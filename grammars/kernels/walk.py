@@ -94,6 +94,7 @@ _SMALL_SUBTREE = 48  # tokens
 _MAX_PAIRS = 160
 _MAX_MEMBERS = 40
 _FEW_ITEMS = 12
+_MOST_FAILURES = 8
 _NEVER = 1 << 40
 _FEW_FIRSTS = 8  # characters: not worth a region
 _MANY_FIRSTS = 48  # characters: worth one at once
@@ -472,7 +473,7 @@ def _holds(members: Words, size: int, config: int) -> bool:
 def _leads_to(program: Words, store: Words, moves: Table, config: int, to: Words, size: int) -> int:
     """Which bytes from C0 on, a bit for each, begin characters that all lead from a configuration to one of some
     others, while broken ones lead nowhere. Or a negative code."""
-    leads, good = 0, False
+    leads, good, failed = 0, False, 0
     class_before, decoder_before = -1, -1
     for byte in range(0xC2, 0xF5):
         decoder, byte_class = utf8_step(0, byte), program[program[BYTE_CLASS] + byte]
@@ -484,6 +485,9 @@ def _leads_to(program: Words, store: Words, moves: Table, config: int, to: Words
             if after < 0:
                 return after
             good = after != 0
+            failed += int(not good)
+            if failed > _MOST_FAILURES:
+                break  # the set is cut up too finely to be worth the steps
         if good:
             leads |= 1 << (byte - 0xC0)
     return leads
