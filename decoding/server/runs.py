@@ -7,6 +7,7 @@ stepped by hand: `samplers.driver` does the same for one run alone.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -69,7 +70,7 @@ Event = Piece | Done | Failed | Samples
 Listener = Callable[[Event], None]
 
 
-class Run:
+class Run(ABC):
     """One sampler at work behind a prompt; `tell` is called in the scheduler's thread."""
 
     cancelled = False
@@ -91,9 +92,9 @@ class Run:
         """The same with the prompt in front."""
         return (np.concatenate([self.prompt, context]) for context in self.contexts)
 
+    @abstractmethod
     def take(self, log_probs: Floats) -> None:
         """One step."""
-        raise NotImplementedError
 
     def _stepped(self, log_probs: Floats) -> Info:
         self._state, info = self._sampler.step(self._problem, self._state, log_probs, self._tape)

@@ -75,6 +75,13 @@ RETRYING = ("CARS", "CARS, one at a time", "BTW exact")
 """Samplers that try until they succeed: the tree of all they can do is small in the tiniest world alone."""
 
 
+GROWING = (
+    *("Exact", "ASAp", "CARS", "CARS, one at a time", "BTW", "BTW exact", "BTW predictable"),
+    *("MCMC restart", "MCMC uniform", "MCMC priority", "Auto", "Auto expectation"),
+)
+"""Samplers whose states share something that learns along the way: a trie, or the layers of an enumeration."""
+
+
 def court(name: str) -> Problem:
     """The world in which the exact law of a sampler is judged."""
     return tiniest_problem() if name in RETRYING else tiny_problem()

@@ -11,16 +11,12 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-LEADS, TRAILS = range(0xD800, 0xDC00), range(0xDC00, 0xE000)
+from grammars.schema.escapes import LEADS, TRAILS, pair
+
 LAST: Final = 0x10FFFF
 
 _NO_ATOM, _SET = -1, -2
 _DASH = 0x2D
-
-
-def pair(lead: int, trail: int) -> int:
-    """The character of a surrogate pair."""
-    return 0x10000 + (lead - LEADS[0] << 10) + (trail - TRAILS[0])
 
 
 class Brackets(NamedTuple):

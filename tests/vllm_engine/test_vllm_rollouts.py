@@ -6,11 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+pytest.importorskip("vllm.sampling_params", reason="vLLM is not installed", exc_type=ImportError)
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
@@ -56,9 +57,6 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    found = find_spec("vllm") if sys.modules.get("vllm", "") is not None else None
-    if found is None or found.origin is None:
-        pytest.skip("vLLM is not installed")
     file = tmp_path_factory.mktemp("vllm") / "program.py"
     file.write_text(PROGRAM, "utf-8")
     done = subprocess.run(
