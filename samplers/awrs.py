@@ -45,12 +45,10 @@ from numpy.typing import NDArray
 
 from samplers.errors import require
 from samplers.log_space import log_of, log_sums
-from samplers.particles import Frontier, Particles, Proposal, collected, started
-from samplers.problem import Problem
-from samplers.protocols import Floats, Info
-from samplers.samples import Samples
-from samplers.sequential import moved
-from samplers.tape import Source, Tape, Urn
+from samplers.particles import Frontier, Proposal
+from samplers.protocols import Floats
+from samplers.sequential import Sequential
+from samplers.tape import Tape, Urn
 
 Ints = NDArray[np.int64]
 Check = Callable[[int], bool]
@@ -62,7 +60,7 @@ _MANY_REJECTS = 32
 
 
 @dataclass(frozen=True)
-class AdaptiveRejection:
+class AdaptiveRejection(Sequential):
     """Draws tokens by adaptive rejection; `variant` is "wildcard", "recursive" or "geometric".
 
     `head` is K of *wildcard*, `accepts` k of *geometric*, `rejects` bounds the refusals at one prefix, `patience` those
@@ -94,15 +92,6 @@ class AdaptiveRejection:
         require(self.accepts >= 2, f"at least two accepts are needed for a weight, not {self.accepts}")
         require(self.rejects is None or self.rejects >= 1, f"rejects is at least 1, not {self.rejects}")
         require(self.patience >= 0, f"patience is at least 0, not {self.patience}")
-
-    def init(self, problem: Problem, n: int, rng: Source) -> Particles:
-        return started(problem, n)
-
-    def step(self, problem: Problem, state: Particles, log_probs: Floats, rng: Source) -> tuple[Particles, Info]:
-        return moved(problem, state, log_probs, rng, self)
-
-    def finish(self, problem: Problem, state: Particles) -> Samples:
-        return collected(problem, state)
 
     def propose(self, front: Frontier, tape: Tape) -> Proposal:
         checks = [checked(front, row) for row in range(len(front.contexts))]

@@ -23,16 +23,15 @@ from typing import ClassVar
 import numpy as np
 
 from samplers.kernels import best_allowed
-from samplers.particles import Frontier, Particles, Proposal, collected, started
+from samplers.particles import Frontier, Particles, Proposal, collected
 from samplers.problem import Problem
-from samplers.protocols import Floats, Info
 from samplers.samples import Samples
-from samplers.sequential import moved
-from samplers.tape import Source, Tape
+from samplers.sequential import Sequential
+from samplers.tape import Tape
 
 
 @dataclass(frozen=True)
-class GreedyNLL:
+class GreedyNLL(Sequential):
     """The greedy text and its negative log-likelihood.
 
     >>> from grammars import Vocabulary, regex
@@ -45,12 +44,6 @@ class GreedyNLL:
     """
 
     law: ClassVar[str] = "approximate"
-
-    def init(self, problem: Problem, n: int, rng: Source) -> Particles:
-        return started(problem, n)
-
-    def step(self, problem: Problem, state: Particles, log_probs: Floats, rng: Source) -> tuple[Particles, Info]:
-        return moved(problem, state, log_probs, rng, self)
 
     def finish(self, problem: Problem, state: Particles) -> Samples:
         samples = collected(problem, state)

@@ -22,16 +22,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from samplers.particles import Frontier, Particles, Proposal, collected, started
-from samplers.problem import Problem
-from samplers.protocols import Floats, Info
-from samplers.samples import Samples
-from samplers.sequential import moved
-from samplers.tape import Source, Tape
+from samplers.particles import Frontier, Proposal
+from samplers.sequential import Sequential
+from samplers.tape import Tape
 
 
 @dataclass(frozen=True)
-class Masking:
+class Masking(Sequential):
     """Draws from the allowed tokens; carries the weight that makes up for it.
 
     >>> from grammars import Vocabulary, regex
@@ -44,15 +41,6 @@ class Masking:
     """
 
     law: ClassVar[str] = "weighted"
-
-    def init(self, problem: Problem, n: int, rng: Source) -> Particles:
-        return started(problem, n)
-
-    def step(self, problem: Problem, state: Particles, log_probs: Floats, rng: Source) -> tuple[Particles, Info]:
-        return moved(problem, state, log_probs, rng, self)
-
-    def finish(self, problem: Problem, state: Particles) -> Samples:
-        return collected(problem, state)
 
     def propose(self, front: Frontier, tape: Tape) -> Proposal:
         tokens, log_mass = tape.tokens(front.log_probs, front.masks, front.rows)

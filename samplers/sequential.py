@@ -10,14 +10,16 @@ sampler is a sampler of texts, and the move of `SMC`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 import numpy as np
 
 from samplers.log_space import effective_size
-from samplers.particles import Frontier, Particles, Proposal, at_budget, ending, extended, frontier
+from samplers.particles import Frontier, Particles, Proposal, at_budget, collected, ending, extended, frontier, started
 from samplers.problem import Problem
 from samplers.protocols import Floats, Info
+from samplers.samples import Samples
 from samplers.tape import Source, Tape, tape_of
 
 
@@ -25,6 +27,23 @@ class TokenSampler(Protocol):
     """Proposes one token for each running particle."""
 
     def propose(self, front: Frontier, tape: Tape) -> Proposal: ...
+
+
+class Sequential(ABC):
+    """A token sampler as a sampler of texts."""
+
+    def init(self, problem: Problem, n: int, rng: Source) -> Particles:
+        return started(problem, n)
+
+    def step(self, problem: Problem, state: Particles, log_probs: Floats, rng: Source) -> tuple[Particles, Info]:
+        return moved(problem, state, log_probs, rng, self)
+
+    def finish(self, problem: Problem, state: Particles) -> Samples:
+        return collected(problem, state)
+
+    @abstractmethod
+    def propose(self, front: Frontier, tape: Tape) -> Proposal:
+        """A token for each running particle."""
 
 
 def moved(

@@ -20,12 +20,9 @@ from numpy.typing import NDArray
 
 from decoding.server.closing import Closing
 from samplers.bits import flags_of
-from samplers.particles import Frontier, Particles, Proposal, collected, started
-from samplers.problem import Problem
-from samplers.protocols import Info
-from samplers.samples import Samples
-from samplers.sequential import moved
-from samplers.tape import Source, Tape, log_allowed
+from samplers.particles import Frontier, Proposal
+from samplers.sequential import Sequential
+from samplers.tape import Tape, log_allowed
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -90,7 +87,7 @@ class Knobs:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class Drawing(Sequential):
     """A sampler of single texts. With the plain knobs and no closing it is `Masking`.
 
     >>> from grammars import Vocabulary, regex
@@ -106,15 +103,6 @@ class Drawing:
     closing: Closing | None = None
 
     law: ClassVar[str] = "approximate"
-
-    def init(self, problem: Problem, n: int, rng: Source) -> Particles:
-        return started(problem, n)
-
-    def step(self, problem: Problem, state: Particles, log_probs: Floats, rng: Source) -> tuple[Particles, Info]:
-        return moved(problem, state, log_probs, rng, self)
-
-    def finish(self, problem: Problem, state: Particles) -> Samples:
-        return collected(problem, state)
 
     def propose(self, front: Frontier, tape: Tape) -> Proposal:
         tokens = np.array([self._drawn(front, row, tape) for row in front.rows.tolist()], np.int64)

@@ -109,21 +109,21 @@ class SpelledResiduals(EscapedStrings):
         more = left - 1 if left else 0 if byte < 0x80 else 1 if byte < 0xE0 else 2 if byte < 0xF0 else 3
         return after, WHOLE, more, 0
 
-    def _character(self, plain: int, code: int) -> State | None:
+    def _character(self, inner: int, code: int) -> State | None:
         for byte in chr(code).encode():
-            plain = self._plain.step(plain, byte)
-            if plain == DEAD:
+            inner = self._plain.step(inner, byte)
+            if inner == DEAD:
                 return None
-        return plain, WHOLE, 0, 0
+        return inner, WHOLE, 0, 0
 
     # -- what an escape can still become --------------------------------------------------------------------------
 
-    def _leads(self, plain: int, low: int, high: int) -> bool:
+    def _leads(self, inner: int, low: int, high: int) -> bool:
         """Whether any character of a range, which is without surrogates or all there is, leads anywhere."""
-        key = (plain, low, high)
+        key = (inner, low, high)
         known = self._reached.get(key)
         if known is None:
-            known = self._reached[key] = any(self._passes(plain, path) for path in _paths(low, high))
+            known = self._reached[key] = any(self._passes(inner, path) for path in _paths(low, high))
         return known
 
     def _passes(self, plain: int, path: tuple[tuple[int, int], ...]) -> bool:
