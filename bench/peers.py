@@ -1,8 +1,8 @@
 """genlm-control beside us: its environment, made on first use, and its process.
 
-It brings its own torch (some gigabytes) and its own versions of what we use too, so it has an environment of its own in
-`bench/results/peers`, and is spoken to by lines of JSON. Where it cannot be installed, scripts say so and go on without
-it.
+It brings its own versions of what we use too, so it has an environment of its own in `bench/results/peers`, with the
+torch that is installed here if there is one, and is spoken to by lines of JSON. Where it cannot be installed, scripts
+say so and go on without it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import queue
 import subprocess
 import sys
 import threading
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +85,21 @@ def _installed(say: Any) -> Path:
     python, done = FOLDER / "bin" / "python", FOLDER / "installed"
     if done.exists():
         return python
-    say(f"installing {PEER} {VERSION} into {FOLDER} (once; it brings torch)")
+    say(f"installing {PEER} {VERSION} into {FOLDER} (once, some minutes)")
     for command in (
         [sys.executable, "-m", "venv", FOLDER],
-        [python, "-m", "pip", "install", "--quiet", f"{PEER}=={VERSION}"],
+        [python, "-m", "pip", "install", "--quiet", f"{PEER}=={VERSION}", *_torch()],
     ):
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode:
             raise Absent(f"it could not be installed: {run.stderr.strip().splitlines()[-1:] or command}")
     done.touch()
     return python
+
+
+def _torch() -> list[str]:
+    """The same torch for both sides; whichever the peer asks for where there is none here."""
+    try:
+        return [f"torch=={version('torch').partition('+')[0]}"]
+    except PackageNotFoundError:
+        return []

@@ -1,9 +1,9 @@
 """The unbiasedness board: E[(1/n) Σ w_i f(x_i)] = Z·E*[f] for many samplers, worlds and statistics, as z-values.
 
-`make board`, which is `python -m tests.samplers.board [worlds] [runs] [bounds]`, runs a long one, checks a million
-certificates (`certificates`) and says whether all that holds; the test-suite runs a short one. The trie samplers take
-part with parallel rounds, with tries that must forget, with tries that were saved and loaded on the way, and with few
-of the tokens of a prefix stored.
+`make board`, which is `python -m tests.samplers.board [worlds] [runs] [bounds]`, runs a long one on all cores, checks a
+million certificates (`certificates`) and says whether all that holds; the test-suite runs a short one. The trie
+samplers take part with parallel rounds, with tries that must forget, with tries that were saved and loaded on the way,
+and with few of the tokens of a prefix stored.
 
 A cell is the mean of R independent runs against the exact truth, in units of its standard error. An estimator without
 variance has nothing but rounding as its error: the standard error has a floor. Statistics of texts that hardly ever
@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import chain, count, repeat
+from multiprocessing import get_context
 from typing import Any, ClassVar
 
 import numpy as np
-from rich.progress import track
+from rich.progress import Progress, track
 
 from grammars import BudgetExhausted, Vocabulary, regex
 from samplers import (
@@ -49,6 +52,7 @@ from tests.samplers.worlds import random_world
 RUNS, ROWS = 60, 8
 FLOOR = 1e-9
 COMMON = 0.02  # the least share of the target that a statistic speaks of
+WORLDS_A_JOB, JOBS = 5, 16
 FAR, EVEN = 4.5, (0.9, 1.1)  # the long board holds if no |z| is larger, and the mean of z² lies between
 
 
@@ -148,16 +152,22 @@ class Stage:
     masses: list[tuple[bytes, float]]
 
 
-def stages(count: int) -> Iterator[Stage]:
-    """Tables with overlapping tokens, some of them with a budget that cuts texts off, with and without potentials; a
-    language without end; a long tail."""
-    for seed in range(count):
-        world = random_world(1_000 + seed, scored=seed % 3 == 2, tokens=4, length=4, strings=8)
-        plain = world.problem()
-        problem = Problem(Evaluator(plain.model), plain.constraint, plain.potentials, plain.max_tokens)
-        yield Stage(f"table {seed}", problem, [(world.text(x), float(p)) for x, p in world.masses().items()])
-    yield n_gram_stage()
-    yield tail_stage()
+def stages(worlds: int) -> Iterator[Stage]:
+    """A language without end; a long tail; tables."""
+    yield from map(stage_of, range(len(LARGE) + worlds))
+
+
+def stage_of(number: int) -> Stage:
+    """The stage of a number: first the large ones."""
+    return LARGE[number]() if number < len(LARGE) else table_stage(number - len(LARGE))
+
+
+def table_stage(seed: int) -> Stage:
+    """A table with overlapping tokens, perhaps with a budget that cuts texts off, perhaps with a potential."""
+    world = random_world(1_000 + seed, scored=seed % 3 == 2, tokens=4, length=4, strings=8)
+    plain = world.problem()
+    problem = Problem(Evaluator(plain.model), plain.constraint, plain.potentials, plain.max_tokens)
+    return Stage(f"table {seed}", problem, [(world.text(x), float(p)) for x, p in world.masses().items()])
 
 
 def n_gram_stage() -> Stage:
@@ -181,6 +191,9 @@ def tail_stage() -> Stage:
     problem = Problem(model, regex("a[0-9a-f]*"), max_tokens=1)
     probabilities = (weights / weights.sum()).tolist()
     return Stage("128k", problem, [(t, p) for t, p in zip(tokens, probabilities, strict=False) if t[:1] == b"a"])
+
+
+LARGE = (tail_stage, n_gram_stage)
 
 
 def cells(name: str, stage: Stage, runs: int, seed: int) -> Iterator[Cell]:
@@ -209,16 +222,16 @@ def estimate(problem: Problem, sampler: Sampler, rng: np.random.Generator) -> np
     )
 
 
-def board(count: int, runs: int = RUNS) -> list[Cell]:
+def board(worlds: int, runs: int = RUNS) -> list[Cell]:
     """Every sampler in every world that it can be run in."""
-    return list(every_cell(count, runs))
+    return [cell for number in range(len(LARGE) + worlds) for cell in row(number, runs)]
 
 
-def every_cell(count: int, runs: int) -> Iterator[Cell]:
-    for number, stage in enumerate(stages(count)):
-        for name in BOARD:
-            if affordable(name, stage.name):
-                yield from cells(name, stage, runs, number)
+def row(number: int, runs: int) -> list[Cell]:
+    """Every sampler in one world."""
+    stage = stage_of(number)
+    names = (name for name in BOARD if affordable(name, stage.name))
+    return [cell for name in names for cell in cells(name, stage, runs, number)]
 
 
 NOT_IN_THE_TAIL = (
@@ -245,22 +258,44 @@ def verdict(found: list[Cell]) -> list[str]:
     return wrong
 
 
-def main(count: int = 60, runs: int = RUNS, bounds: int = 1_000_000) -> int:
+def main(worlds: int = 60, runs: int = RUNS, bounds: int = 1_000_000) -> int:
     """Print a long board and check many certificates; how many things are wrong."""
-    found = list(track(every_cell(count, runs), "cells", total=len(BOARD) * len(STATISTICS) * (count + 2)))
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        rows = pool.map(row, range(len(LARGE) + worlds), repeat(runs))
+        found = list(chain.from_iterable(track(rows, "worlds", total=len(LARGE) + worlds)))
+        show(found)
+        checked, violations = certificates(pool, bounds)
+    print(f"{checked} bounds checked, {len(violations)} violated")  # noqa: T201
+    wrong = verdict(found) + violations
+    print("\n".join(wrong) or "the board holds")  # noqa: T201
+    return len(wrong)
+
+
+def show(found: list[Cell]) -> None:
     z = np.array([cell.z for cell in found if not cell.certain])
     print(f"{len(found)} cells: largest |z| {np.abs(z).max():.2f}, mean z² {np.mean(z**2):.3f}")  # noqa: T201
     for cell in sorted(found, key=lambda cell: -abs(cell.z))[:10]:
         print(f"{cell.z:7.2f}  {cell.sampler}, {cell.world}, {cell.statistic}")  # noqa: T201
-    wrong = verdict(found)
-    checked = 0
-    for number, violations in broken(bounds):
-        checked, wrong = checked + number, wrong + violations
-        if checked >= bounds:
-            break
-    print(f"{checked} bounds checked")  # noqa: T201
-    print("\n".join(wrong) or "the board holds")  # noqa: T201
-    return len(wrong)
+
+
+def certificates(pool: Executor, bounds: int) -> tuple[int, list[str]]:
+    """So many bounds, those of a few worlds a job: how many were checked, and which were violated."""
+    checked, wrong = 0, list[str]()
+    with Progress() as progress:
+        task = progress.add_task("bounds", total=bounds)
+        for first in count(0, WORLDS_A_JOB * JOBS):
+            jobs = range(first, first + WORLDS_A_JOB * JOBS, WORLDS_A_JOB)
+            for number, violations in pool.map(bounds_of, jobs):
+                checked, wrong = checked + number, wrong + violations
+            progress.update(task, completed=checked)
+            if checked >= bounds:
+                break
+    return checked, wrong
+
+
+def bounds_of(first: int) -> tuple[int, list[str]]:
+    found = list(broken(WORLDS_A_JOB, first))
+    return sum(number for number, _ in found), [violation for _, violations in found for violation in violations]
 
 
 if __name__ == "__main__":
