@@ -153,7 +153,7 @@ async def speed(job: dict[str, Any]) -> dict[str, Any]:
             model.model.cache_kv(job["prompt"])
             kept += len(job["prompt"])
         began = time.perf_counter()
-        found = await _population(job, model, automaton, 100 + asked.round)
+        found = await _population(job, model, automaton, 100 + job["first"] + asked.round)
         seconds += time.perf_counter() - began
         tokens += sum(len(context) for context in found.contexts)
         sizes.append(float(found.ess))
@@ -161,13 +161,12 @@ async def speed(job: dict[str, Any]) -> dict[str, Any]:
     return {
         "tokens": tokens,
         "seconds": seconds,
-        "ess": float(np.mean(sizes)),
-        "log_z": float(np.log(np.mean(np.exp(logs)))),
-        "questions": asked.questions,
+        "effective": [size / job["particles"] for size in sizes],
+        "log_z": logs,
+        "checks": asked.questions,
         "masks": asked.masks,
-        "positions": asked.positions,
+        "positions": asked.positions - kept,
         "prefixes": len(asked.prefixes),
-        "kept": kept,
     }
 
 

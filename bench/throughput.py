@@ -2,9 +2,10 @@
 
     python bench/throughput.py [--particles 10] [--populations 20] [--no-genlm] [--out FOLDER]
 
-Both sides run populations of particles under the same regular expression after the same prompt; tokens are those of all
-particles, end tokens included. Nothing is kept from population to population but what the automaton has learned; the
-first few are not counted. Beside the speed:
+Both sides run populations of particles under the same regular expression after the same prompt, a few at a turn, so
+that a busy minute of the machine is everybody's; tokens are those of all particles, end tokens included. Nothing is
+kept from population to population but what the automaton has learned; the first few of a turn are not counted. Beside
+the speed:
 
 * ESS/N: how much of a population is effective, at equal settings (resampled below one half).
 * checks: questions whether a single token is allowed, for each token written. Masks are not questions; they are counted
@@ -23,8 +24,10 @@ import argparse
 import json
 import math
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +39,7 @@ from rich.table import Table
 
 from decoding.embedded import hf_directory, load
 from grammars import TokenAutomaton, regex
-from samplers import SMC, AdaptiveRejection, Masking, Problem, sample
+from samplers import SMC, AdaptiveRejection, Masking, Problem, Samples, sample
 from samplers.protocols import Ints, Mask
 from samplers.sequential import TokenSampler
 
@@ -44,7 +47,9 @@ PROMPT = "Extract the person from: Ada Lovelace is 36 years old.\nJSON:"
 PATTERN = r' \{"name": "[A-Z][a-z]{1,9}( [A-Z][a-z]{1,9}){0,2}", "age": [1-9][0-9]{0,2}\}'
 MAX_TOKENS = 40
 WARM_UP = 3
+TURNS = 5
 LIMIT = 60.0
+Tally = dict[str, Any]
 GOALS = {"speed": 5.0, "checks": 1.0, "positions": 1.05}
 
 
@@ -89,15 +94,50 @@ class Counting:
 def main() -> None:
     options = arguments()
     console = Console()
-    measured = [
-        ours("scansion, AWRS-SMC", AdaptiveRejection, options),
-        ours("scansion, mask-SMC", Masking, options),
-    ]
     peer = None if options.no_genlm else genlm(options.genlm, console.print)
+    runners: dict[str, Callable[[int, int], Tally]] = {
+        "scansion, AWRS-SMC": Ours(AdaptiveRejection(), options.particles).turn,
+        "scansion, mask-SMC": Ours(Masking(), options.particles).turn,
+    }
     if peer:
-        measured += theirs(peer, options, console.print)
+        runners[f"{PEER} {VERSION}, AWRS-SMC"] = Theirs(peer, "awrs", options.particles).turn
+        runners[f"{PEER} {VERSION}, mask-SMC"] = Theirs(peer, "masks", options.particles).turn
+    report(measure(runners, options.populations, console), options, console)
+    if peer:
         peer.stop()
-    report(measured, options, console)
+
+
+def measure(runners: dict[str, Callable[[int, int], Tally]], populations: int, console: Console) -> list[Measured]:
+    """Everybody's populations, a few at a turn."""
+    tallies = defaultdict[str, list[Tally]](list)
+    bounds = [populations * turn // TURNS for turn in range(TURNS + 1)]
+    for first, last in track(list(pairwise(bounds)), "turns", console=console):
+        for name in [name for name in runners if last > first]:
+            try:
+                tallies[name].append(runners[name](first, last))
+            except Absent as reason:
+                console.print(f"{name}: {reason}")
+                del runners[name]
+                tallies.pop(name, None)
+    return [summed(name, parts) for name, parts in tallies.items()]
+
+
+def summed(name: str, parts: list[Tally]) -> Measured:
+    """All turns of one way."""
+    total = Counter[str]()
+    for part in parts:
+        total.update({key: value for key, value in part.items() if not isinstance(value, list)})
+    effective, logs = (np.array([value for part in parts for value in part[key]]) for key in ("effective", "log_z"))
+    return Measured(
+        name,
+        total["tokens"] / total["seconds"],
+        float(effective.mean()),
+        float(np.log(np.mean(np.exp(logs)))),
+        total["checks"] / total["tokens"],
+        total["masks"] / total["tokens"],
+        total["positions"] / max(total["prefixes"], 1),
+        total["positions"] / total["tokens"],
+    )
 
 
 def arguments() -> argparse.Namespace:
@@ -110,71 +150,63 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def ours(name: str, proposal: Callable[[], TokenSampler], options: argparse.Namespace) -> Measured:
+class Ours:
     """Populations of this project. Each has a model with an empty memory, made before the clock starts."""
-    automaton = regex(PATTERN).compile(load().vocabulary)
-    sampler = SMC(options.particles, resampling="multinomial", proposal=proposal())
-    for seed in range(WARM_UP):
-        sample(Problem(load(PROMPT), automaton, max_tokens=MAX_TOKENS), sampler, seed=seed)
-    constraint = Counting(automaton)
-    tokens, seconds, sizes, logs, positions, prefixes = 0, 0.0, list[float](), list[float](), 0, 0
-    for seed in track(range(options.populations), name):
+
+    def __init__(self, proposal: TokenSampler, particles: int):
+        self._automaton = regex(PATTERN).compile(load().vocabulary)
+        self._sampler = SMC(particles, resampling="multinomial", proposal=proposal)
+        self._particles = particles
+
+    def turn(self, first: int, last: int) -> Tally:
+        for seed in range(WARM_UP):
+            sample(Problem(load(PROMPT), self._automaton, max_tokens=MAX_TOKENS), self._sampler, seed=seed)
+        constraint = Counting(self._automaton)
+        tally = Counter[str]()
+        effective, logs = list[float](), list[float]()
+        for seed in range(first, last):
+            samples = self._population(constraint, seed, tally)
+            effective.append(samples.ess() / self._particles)
+            logs.append(samples.log_z)
+        asked = {"checks": constraint.checks, "masks": constraint.masks}
+        return {**tally, **asked, "effective": effective, "log_z": logs}
+
+    def _population(self, constraint: Counting, seed: int, tally: Counter[str]) -> Samples:
         model = load(PROMPT)
         model.log_probs([[]])
         problem, before = Problem(model, constraint, max_tokens=MAX_TOKENS), model.forwarded
         began = time.perf_counter()
-        samples = sample(problem, sampler, seed=100 + seed)
-        seconds += time.perf_counter() - began
-        tokens += sum(len(t) for t in samples.tokens) + samples.finish.count("end")
-        sizes.append(samples.ess())
-        logs.append(samples.log_z)
-        positions += model.forwarded - before
-        prefixes += samples.calls.distinct - 1  # the empty one was forwarded with the prompt
-    return Measured(
-        name,
-        tokens / seconds,
-        float(np.mean(sizes)) / options.particles,
-        float(np.log(np.mean(np.exp(logs)))),
-        constraint.checks / tokens,
-        constraint.masks / tokens,
-        positions / prefixes,
-        positions / tokens,
-    )
+        samples = sample(problem, self._sampler, seed=100 + seed)
+        tally["seconds"] += time.perf_counter() - began
+        tally["tokens"] += sum(len(t) for t in samples.tokens) + samples.finish.count("end")
+        tally["positions"] += model.forwarded - before
+        tally["prefixes"] += samples.calls.distinct - 1  # the empty one was forwarded with the prompt
+        return samples
 
 
-def theirs(peer: Genlm, options: argparse.Namespace, say: Callable[[str], object]) -> list[Measured]:
-    """Populations of genlm-control, over `AWRS` and over masks."""
-    found = list[Measured]()
-    for kind, name in (("awrs", "AWRS-SMC"), ("masks", "mask-SMC")):
+class Theirs:
+    """Populations of genlm-control, over `AWRS` or over masks."""
+
+    def __init__(self, peer: Genlm, kind: str, particles: int):
+        self._peer, self._kind, self._particles = peer, kind, particles
+
+    def turn(self, first: int, last: int) -> Tally:
         job = {
             "kind": "speed",
             "folder": str(hf_directory()),
             "prompt": list(load(PROMPT).prompt),
             "kept_prompt": True,
             "pattern": PATTERN,
-            "sampler": kind,
-            "particles": options.particles,
-            "populations": options.populations,
+            "sampler": self._kind,
+            "particles": self._particles,
+            "first": first,
+            "populations": last - first,
             "warm_up": WARM_UP,
             "max_tokens": MAX_TOKENS,
             "timeout": 0.001,
             "limit": LIMIT,
         }
-        try:
-            found.append(_of(f"{PEER} {VERSION}, {name}", peer.ask(job, 10 * LIMIT), options.particles))
-        except Absent as reason:
-            say(f"{name}: {reason}")
-    return found
-
-
-def _of(name: str, answer: dict[str, Any], particles: int) -> Measured:
-    tokens, prefixes = answer["tokens"], max(answer["prefixes"], 1)
-    positions = answer["positions"] - answer["kept"]
-    shares = answer["questions"] / tokens, answer["masks"] / tokens
-    speed = tokens / answer["seconds"]
-    return Measured(
-        name, speed, answer["ess"] / particles, answer["log_z"], *shares, positions / prefixes, positions / tokens
-    )
+        return self._peer.ask(job, 10 * LIMIT)
 
 
 def goals(measured: list[Measured]) -> list[tuple[str, float, float, bool]]:
