@@ -3,7 +3,7 @@
 | made by | the texts |
 |---|---|
 | `predicate(fn)` | on whose every prefix a function says yes; `final=True`: that it accepts when they are finished |
-| `length(low, high, unit)` | of so many tokens, characters or words |
+| `length(min, max, unit)` | of so many tokens, characters or words |
 | `c1 & c2` | of both; also between these and grammars or compiled automata |
 | `permutation knapsack bin_packing schedule` | that answer a task; every prefix can still be completed |
 

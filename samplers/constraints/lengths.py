@@ -15,8 +15,8 @@ from samplers.errors import require
 UNITS = ("tokens", "characters", "words")
 
 
-def length(low: int = 0, high: int | None = None, unit: str = "tokens") -> Waiting:
-    """Texts of `low` to `high` units (both included; `high=None`: any number) of "tokens", "characters" or "words".
+def length(min: int = 0, max: int | None = None, unit: str = "tokens") -> Waiting:
+    """Texts of `min` to `max` units (both included; `max=None`: any number) of "tokens", "characters" or "words".
 
     >>> v = Vocabulary(["é".encode(), b" ", b"ab", b"<end>"], eos=[3])
     >>> two = length(2, 2, "characters").over(v)
@@ -28,7 +28,8 @@ def length(low: int = 0, high: int | None = None, unit: str = "tokens") -> Waiti
     (True, [False, True, False])
     """
     require(unit in UNITS, f"there is no unit {unit!r} of length", f"use one of {', '.join(UNITS)}")
-    require(low >= 0 and (high is None or high >= low), f"length needs 0 <= low <= high, not {low}, {high}")
+    low, high = min, max
+    require(low >= 0 and (high is None or high >= low), f"length needs 0 <= min <= max, not {low}, {high}")
     if unit == "tokens":
         return Waiting((lambda vocabulary: _counted(vocabulary, low, high),))
     return Waiting((_characters(low, high) if unit == "characters" else _words(low, high),))
