@@ -17,7 +17,7 @@ from languages import BUILT_IN, Language
 from numpy.typing import NDArray
 from vocabularies import Tokens
 
-from grammars import Grammar, Limits, TokenAutomaton, json_schema
+from grammars import Grammar, Limits, SchemaOptions, TokenAutomaton, json_schema
 from grammars.errors import ScansionError
 
 
@@ -58,6 +58,7 @@ def installed(names: list[str], tokens: Tokens) -> list[Engine]:
     """The engines of these names that are there; the others are skipped with a line that says so."""
     makers: dict[str, Callable[[Tokens], Engine]] = {
         "scansion": Scansion,
+        "scansion-any-order": ScansionAnyOrder,
         "llguidance": LLGuidance,
         "xgrammar": XGrammar,
         "outlines-core": OutlinesCore,
@@ -79,6 +80,7 @@ def row_for(tokens: Tokens) -> NDArray[np.int32]:
 
 class Scansion:
     name = "scansion"
+    options = SchemaOptions()
 
     def __init__(self, tokens: Tokens):
         self.tokens = tokens
@@ -90,13 +92,20 @@ class Scansion:
 
     def compile_schema(self, schema: str) -> Compiled:
         try:
-            return self._ready(json_schema(schema))
+            return self._ready(json_schema(schema, self.options))
         except ScansionError as error:
             raise Unsupported(f"{type(error).__name__}: {error.message}") from error
 
     def _ready(self, grammar: Grammar) -> Compiled:
         automaton = grammar.compile(self.tokens.vocabulary, self.limits)
         return _Scansion(automaton, row_for(self.tokens).view(np.uint32))
+
+
+class ScansionAnyOrder(Scansion):
+    """The same with keys in any order, as the standard has it."""
+
+    name = "scansion-any-order"
+    options = SchemaOptions(property_order="any")
 
 
 class _Scansion:

@@ -5,7 +5,8 @@
 The data has one JSON object a line: `name`, `schema`, `tests: [{valid, data}]`. Each engine runs in a process of its
 own; for every schema the engines take turns, each in another order, so that all meet the same disturbances. Instances
 are written with `json.dumps(data, ensure_ascii=False)` and cut into tokens by the vocabulary's own merges. An instance
-is accepted if every token is allowed and an end token after the last.
+is accepted if every token is allowed and an end token after the last. The instances have their keys in any order; by
+default scansion writes them in that of the schema. The engine `scansion-any-order` is scansion without that demand.
 
 TBM is the time of one mask, TTFM the time from a schema's text to its first mask. Both count the processor's time
 where other work disturbs the wall clock (see `timing.py`). Garbage is collected whenever Python wants to.

@@ -54,12 +54,19 @@ class Limits:
 
 
 class Budget:
-    """A counter that is charged before work is done."""
+    """A counter that is charged before work is done.
 
-    __slots__ = ("_left", "_total", "name")
+    `price` is what one charge stands for, where a limit counts something smaller.
 
-    def __init__(self, name: str, total: int):
-        self.name, self._total, self._left = name, total, total
+    >>> Budget("mask_work", 10_000, price=400).left
+    25
+    """
+
+    __slots__ = ("_left", "_limit", "_total", "name")
+
+    def __init__(self, name: str, limit: int, price: int = 1):
+        self.name, self._limit = name, limit
+        self._total = self._left = limit // price
 
     def charge(self, amount: int = 1) -> None:
         """Take `amount` from the budget or raise `LimitExceeded`."""
@@ -79,7 +86,7 @@ class Budget:
 
     def _exceeded(self) -> LimitExceeded:
         return LimitExceeded(
-            f"the grammar needs more than Limits.{self.name} = {self._total}",
+            f"the grammar needs more than Limits.{self.name} = {self._limit}",
             hint=f"simplify the grammar, or raise Limits({self.name}=...) if you trust its author",
         )
 

@@ -22,6 +22,11 @@ T = TypeVar("T")
 Walk = Generator["Walk[Any]", Any, T]
 
 
+class Retreat(Exception):
+    """A sub-walk cannot go on, and a walk above may know what to do: it is raised where that one waits. All other
+    errors end the whole walk at once."""
+
+
 def run(walk: Walk[T]) -> T:
     """The result of a walk."""
     stack: list[Walk[Any]] = [walk]
@@ -32,7 +37,27 @@ def run(walk: Walk[T]) -> T:
         except StopIteration as done:
             stack.pop()
             value = done.value
+        except Retreat as retreat:
+            value = _caught(stack, retreat)
         else:
             stack.append(child)
             value = None
     return value
+
+
+def _caught(stack: list[Walk[Any]], retreat: Retreat) -> Any:
+    """What the walk that catches the retreat goes on with; raises it if none does."""
+    stack.pop()
+    while stack:
+        try:
+            child = stack[-1].throw(retreat)
+        except StopIteration as done:
+            stack.pop()
+            return done.value
+        except Retreat as another:
+            stack.pop()
+            retreat = another
+        else:
+            stack.append(child)
+            return None
+    raise retreat

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema
@@ -28,7 +29,7 @@ from grammars import (
 OPTIONS = SchemaOptions(property_order="any", whitespace="compact", escapes="minimal", numbers="decimal")
 NAMES = ["a", "b", "ab"]
 SCALARS: list[Any] = [None, True, False, 0, 1, 2, 3, -1, 0.5, 1.5, "", "a", "b", "ab", "ba", "abc"]
-ROUNDS, SCHEMAS, VALUES = 4, 10, 30
+SCHEMAS, VALUES = 10, 30
 
 
 def value(rng: random.Random, depth: int) -> Any:
@@ -114,6 +115,56 @@ def schema(rng: random.Random, depth: int) -> Any:
     return {"if": schema(rng, depth - 1), "then": schema(rng, depth - 1), "else": schema(rng, depth - 1)}
 
 
+def tagged(rng: random.Random, depth: int) -> dict[str, Any]:
+    """An object as unions have them: many with a key that tells them apart, many closed, many with nothing required."""
+    names = rng.sample(NAMES, rng.randrange(1, 3))
+    found: dict[str, Any] = {"properties": {name: schema(rng, depth - 1) for name in names}}
+    if rng.random() < 0.6:
+        found["properties"]["a"] = {"const": rng.choice(["a", "b", 1])}
+    if rng.random() < 0.6:
+        found["required"] = rng.sample(NAMES, rng.randrange(1, 3))
+    if rng.random() < 0.4:
+        found["patternProperties"] = {pattern: schema(rng, 0) for pattern in rng.sample(["^a", "b$", "^b", "."], 2)}
+    if rng.random() < 0.4:
+        found["additionalProperties"] = False
+    return found | ({"type": "object"} if rng.random() < 0.7 else {})
+
+
+def union(rng: random.Random, depth: int) -> dict[str, Any]:
+    """Many alternatives, within what is required of all of them, or as a chain of conditions."""
+    alternatives = [tagged(rng, depth - 1) for _ in range(rng.randrange(2, 5))]
+    around: dict[str, Any] = {"required": rng.sample(NAMES, rng.randrange(2))}
+    kind = rng.random()
+    if kind < 0.4:
+        return around | {"oneOf": alternatives}
+    if kind < 0.5:
+        return around | {"allOf": [{"anyOf": alternatives}, {"oneOf": alternatives[::-1]}]}
+    if kind < 0.6:
+        return around | {"not": {"oneOf": alternatives}, "type": "object"}
+    if kind < 0.8:
+        chain = [
+            {"if": one, "then": tagged(rng, 1), "else": rng.choice([True, tagged(rng, 1)])} for one in alternatives
+        ]
+        return around | {"allOf": chain}
+    return around | {"dependentSchemas": {rng.choice(NAMES): one for one in alternatives}}
+
+
+def leftovers(rng: random.Random, depth: int) -> dict[str, Any]:
+    """What others have not evaluated."""
+    if rng.random() < 0.3:
+        inner = {"prefixItems": [schema(rng, 0)], "contains": schema(rng, 0)}
+        return {"anyOf": [inner, arrays(rng, 1)], "unevaluatedItems": rng.choice([False, schema(rng, 0)])}
+    rest = {"unevaluatedProperties": rng.choice([False, schema(rng, 0)])}
+    return union(rng, depth) | tagged(rng, 1) | rest
+
+
+def recursive(rng: random.Random, depth: int) -> dict[str, Any]:
+    """Values that hold values of their own kind, some of them by a reference that whoever extends them decides."""
+    inner = union(rng, depth)
+    inner["properties"] = {"b": {"$dynamicRef": "#node"}, "ab": {"$ref": "#/$defs/other"}}
+    return {"$dynamicAnchor": "node", "$defs": {"other": {"oneOf": [{"$ref": "#"}, schema(rng, 0)]}}, **inner}
+
+
 def generated(automaton: TokenAutomaton, rng: random.Random) -> bytes | None:
     """A random walk through the masks, which prefers to end; None if it takes too long."""
     state, text = automaton.start, bytearray()
@@ -143,11 +194,16 @@ def check(grammar: Grammar, found: Any, rng: random.Random) -> None:
         assert text is None or validator.is_valid(json.loads(text)), (found, text)
 
 
-@pytest.mark.parametrize("number", range(ROUNDS))
-def test_random_schemas_mean_what_the_standard_says(number: int) -> None:
+Family = Callable[[random.Random, int], Any]
+FAMILIES: list[tuple[Family, int, int]] = [(schema, 3, 4), (union, 2, 2), (leftovers, 2, 2), (recursive, 2, 2)]
+ROUNDS = [(family, depth, number) for family, depth, rounds in FAMILIES for number in range(rounds)]
+
+
+@pytest.mark.parametrize(("family", "depth", "number"), ROUNDS)
+def test_random_schemas_mean_what_the_standard_says(family: Family, depth: int, number: int) -> None:
     rng, decided = random.Random(number), 0
     for _ in range(SCHEMAS):
-        found = schema(rng, 3)
+        found = family(rng, depth)
         try:
             grammar = json_schema(found, OPTIONS)
             grammar.compile(BYTES)

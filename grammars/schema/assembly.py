@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from grammars.errors import UnsatisfiableGrammar
 from grammars.expression import EPSILON, NOTHING, Call, Lexeme, Node, choice, sequence, text
 from grammars.limits import Budget, Limits
 from grammars.regex import parse
 from grammars.schema.items import ItemRules
-from grammars.schema.keywords import Keywords
+from grammars.schema.key_sets import Keys
+from grammars.schema.keywords import Keywords, SelfReference
 from grammars.schema.members import MemberRules
 from grammars.schema.number_grammar import number_grammar
 from grammars.schema.objects import certain
@@ -23,7 +25,7 @@ from grammars.schema.richness import Count, Richness
 from grammars.schema.shapes import ANY_VALUE, Algebra, Shape, Task
 from grammars.schema.spelling import Spelling
 from grammars.schema.strings import Strings, relaxed
-from grammars.schema.terms import FALSE, TRUE, Term
+from grammars.schema.terms import FALSE, TRUE, Term, conj
 from grammars.schema.values import single_values
 from grammars.schema.whitespace import spaced
 from grammars.trampoline import run
@@ -42,7 +44,7 @@ class Assembly:
         self.options = options
         self.strings = Strings(_spelling(options.escapes), self.budget)
         self.space = _whitespace(options, limits)
-        self.algebra = Algebra(self.budget, self._is_empty)
+        self.algebra = Algebra(self.budget, Keys(self.strings), self._is_empty)
         keywords.algebra = self.algebra
         self._keywords = keywords
         self._shapes: dict[Term, Shape] = {}
@@ -58,6 +60,15 @@ class Assembly:
 
     def grammar(self, term: Term) -> tuple[Node, dict[str, Node]]:
         """The start and the rules for the values of a term."""
+        try:
+            return self._grammar(term)
+        except SelfReference as loop:
+            raise UnsatisfiableGrammar(
+                f"the schema at {loop.location} refers to itself without reading anything",
+                hint="a reference loop must pass through items or properties",
+            ) from None
+
+    def _grammar(self, term: Term) -> tuple[Node, dict[str, Node]]:
         start = self.value(term)
         while self._waiting:
             name, waiting = self._waiting.pop()
@@ -153,24 +164,37 @@ class Assembly:
             return (yield self._keywords.shape_of_atom(term.atom))
         if term.op == "not":
             return (yield self.algebra.outside((yield self.shape(term.parts[0]))))
-        shapes: list[Shape] = []
-        for part in term.parts:
-            shapes.append((yield self.shape(part)))
         if term.op == "or":
+            shapes: list[Shape] = []
+            for part in term.parts:
+                shapes.append((yield self.shape(part)))
             return self.algebra.any_of(shapes)
-        shape = ANY_VALUE
-        for other in shapes:
-            shape = yield self.algebra.both(shape, other)
+        return (yield self._shape_of_all(term))
+
+    def _shape_of_all(self, term: Term) -> Task:
+        """The shape of a conjunction; those that grow part by part are not worked out from the beginning."""
+        shape, parts = self._shapes.get(conj(term.parts[:-1])), term.parts[-1:]
+        if shape is None:
+            shape, parts = ANY_VALUE, term.parts
+        for part in parts:
+            shape = yield self.algebra.both(shape, (yield self.shape(part)))
         return shape
 
     def _is_empty(self, term: Term) -> Task:
-        """Whether a term plainly has no values; the question inside itself is answered with no."""
+        """Whether a term plainly has no values; a question inside itself, or inside the shape that depends on the
+        answer, is answered with no."""
         if term in self._asking:
             return False
         if term not in self._empty:
             self._asking.add(term)
-            self._empty[term] = self._has_nothing(self._settled((yield self.shape(term))))
-            self._asking.discard(term)
+            try:
+                shape = yield self.shape(term)
+            except SelfReference:
+                self._empty[term] = False
+            else:
+                self._empty[term] = self._has_nothing(self._settled(shape))
+            finally:
+                self._asking.discard(term)
         return self._empty[term]
 
     def _has_nothing(self, shape: Shape) -> bool:

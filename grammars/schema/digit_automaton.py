@@ -6,7 +6,7 @@ it with a small state of its own, and a state of the automaton is the tuple of t
 * A bound c compares the digits read with those of |c|: how many digits were read and how the comparison stands. As
   numbers have no leading zeros, the count decides at the point which of the two is longer.
 * A multiple of m = M / 10^s keeps the digits read, as a number modulo M, up to the s-th place; from there on digits
-  must be zero.
+  must be zero. Steps with the same s share the number modulo the least common multiple of their M.
 
 Whether the number is in the set is decided from the tuple by the term. Equivalent states are merged (Moore), dead
 ones dropped, and what is left is a lexeme. Written as rules, each state reads one character and calls the next.
@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from decimal import Decimal
+from math import lcm
 from typing import Any
 
 import numpy as np
 
 from grammars.expression import EPSILON, NOTHING, ByteAutomaton, Call, Lexeme, Node, byte_set, choice, sequence
 from grammars.limits import Budget
-from grammars.schema.number_sets import Among, Below, MultipleOf
+from grammars.schema.number_sets import Among, Below, MultipleOf, in_units
 from grammars.schema.terms import Term, atoms_of, fold
 
 _START, _SIGN, _ZERO, _WHOLE, _POINT, _FRACTION, _E, _E_SIGN, _E_ZERO = range(9)
@@ -34,7 +35,7 @@ State = tuple[int, bool, tuple[Any, ...]]
 
 def digit_lexeme(term: Term, exponents: bool, budget: Budget) -> Node:
     """The decimals of the term."""
-    automaton = _Automaton(term, exponents)
+    automaton = _Automaton(term, exponents, budget)
     budget.charge(max((tracker.modulus for tracker in automaton.trackers if isinstance(tracker, _Residue)), default=0))
     states: list[State] = [automaton.start]
     numbers = {automaton.start: 0}
@@ -136,11 +137,13 @@ def _merged(rows: list[list[int]], accepting: list[bool]) -> list[int]:
 class _Automaton:
     """The product of the atoms' automata with the grammar of decimals."""
 
-    def __init__(self, term: Term, exponents: bool):
+    def __init__(self, term: Term, exponents: bool, budget: Budget):
         self._term = term
         self._exponents = exponents
-        self._parts = [(part, _trackers(part)) for part in atoms_of(term)]
-        self.trackers = [tracker for _, trackers in self._parts for tracker in trackers]
+        residues = _residues(atoms_of(term), budget)
+        self._parts = [(part, _trackers(part, residues)) for part in atoms_of(term)]
+        self.trackers = list(dict.fromkeys(tracker for _, trackers in self._parts for tracker in trackers))
+        self._is_whole = all(tracker.is_whole for tracker in self.trackers)
         self.start: State = (_START, False, tuple(tracker.start for tracker in self.trackers))
 
     def step(self, state: State, character: str) -> State | None:
@@ -148,14 +151,32 @@ class _Automaton:
         target = _phase_after(phase, character)
         if target is None or (target >= _E and not self._exponents):
             return None
+        if target == _E:  # only zeros may follow: the number is known
+            return (target, False, ()) if self._is_in(_E_ZERO, state) else None
+        if target > _E:
+            return target, False, ()
         if target == _SIGN:
             return target, True, inner
-        if target in (_ZERO, _WHOLE, _FRACTION):
-            digit, place = int(character), target == _FRACTION
-            inner = tuple(t.digit(s, digit, place) for t, s in zip(self.trackers, inner, strict=True))
-        elif target in (_POINT, _E):
-            inner = self._after_whole(phase, inner)
-        return target, negative, inner
+        if self._is_whole and target >= _POINT:
+            return self._behind_whole(state, target, character)
+        if target == _POINT:
+            return target, negative, self._after_whole(phase, inner)
+        return target, negative, self._with_digit(inner, int(character), target == _FRACTION)
+
+    def _behind_whole(self, state: State, target: int, character: str) -> State | None:
+        """If nothing is asked of single places all that counts behind the point is whether one is not zero: the state
+        is the answer without and with such a place."""
+        phase, negative, inner = state
+        if target == _POINT:
+            whole = self._after_whole(phase, inner)
+            more = self._with_digit(whole, 1, True)
+            inner = tuple(self._is_in(_FRACTION, (_FRACTION, negative, read)) for read in (whole, more))
+        elif character != "0":
+            inner = inner[1], inner[1]
+        return (target, False, inner) if True in inner else None
+
+    def _with_digit(self, inner: tuple[Any, ...], digit: int, place: bool) -> tuple[Any, ...]:
+        return tuple(t.digit(s, digit, place) for t, s in zip(self.trackers, inner, strict=True))
 
     def _after_whole(self, phase: int, inner: tuple[Any, ...]) -> tuple[Any, ...]:
         if phase not in (_ZERO, _WHOLE):
@@ -163,23 +184,43 @@ class _Automaton:
         return tuple(tracker.point(s) for tracker, s in zip(self.trackers, inner, strict=True))
 
     def accepts(self, state: State) -> bool:
-        phase, negative, inner = state
-        if phase not in _NUMBERS:
-            return False
-        inner = self._after_whole(phase, inner)
-        ends = iter([tracker.end(s) for tracker, s in zip(self.trackers, inner, strict=True)])
+        phase, _, inner = state
+        if phase == _E_ZERO:
+            return True
+        if phase == _FRACTION and self._is_whole:
+            return inner[0]
+        return phase in _NUMBERS and self._is_in(phase, state)
+
+    def _is_in(self, phase: int, state: State) -> bool:
+        """Whether the number that was read is in the set if it ends in a phase."""
+        before, negative, inner = state
+        if before == _FRACTION and self._is_whole and phase != before:
+            return inner[0]
+        inner = self._after_whole(before, inner)
+        ends = {tracker: tracker.end(s) for tracker, s in zip(self.trackers, inner, strict=True)}
         decided: dict[Any, bool] = {}
         for part, trackers in self._parts:
-            decided[part] = _decide(part, [next(ends) for _ in trackers], negative, phase in (_ZERO, _WHOLE))
+            decided[part] = _decide(part, [ends[tracker] for tracker in trackers], negative, phase in (_ZERO, _WHOLE))
         return fold(self._term, lambda part: decided[part], all, any, lambda inner: not inner)
 
 
-def _trackers(part: Any) -> list[_Comparison | _Residue]:
+def _trackers(part: Any, residues: dict[int, _Residue]) -> list[_Comparison | _Residue]:
     if isinstance(part, Among):
         return [_Comparison(value.copy_abs()) for value in sorted(part.values)]
     if isinstance(part, Below):
         return [_Comparison(part.bound.copy_abs())]
-    return [_Residue(part.step)] if isinstance(part, MultipleOf) else []
+    return [residues[in_units(part.step)[1]]] if isinstance(part, MultipleOf) else []
+
+
+def _residues(parts: list[Any], budget: Budget) -> dict[int, _Residue]:
+    """One tracker for all steps with equally many places, modulo their least common multiple."""
+    moduli: dict[int, int] = {}
+    for part in parts:
+        if isinstance(part, MultipleOf):
+            modulus, scale = in_units(part.step)
+            moduli[scale] = lcm(moduli.get(scale, 1), modulus)
+            budget.foresee(moduli[scale])
+    return {scale: _Residue(modulus, scale) for scale, modulus in moduli.items()}
 
 
 def _decide(part: Any, ends: list[int], negative: bool, whole: bool) -> bool:
@@ -189,7 +230,7 @@ def _decide(part: Any, ends: list[int], negative: bool, whole: bool) -> bool:
     if isinstance(part, Below):
         sign = _sign(part.bound, ends[0], negative)
         return sign < 0 or (part.included and sign == 0)
-    return ends[0] == 0 if isinstance(part, MultipleOf) else whole
+    return ends[0] >= 0 and ends[0] % in_units(part.step)[0] == 0 if isinstance(part, MultipleOf) else whole
 
 
 def _sign(bound: Decimal, magnitudes: int, negative: bool) -> int:
@@ -225,6 +266,7 @@ class _Comparison:
     def __init__(self, magnitude: Decimal):
         whole, _, places = format(magnitude, "f").partition(".")
         self.whole, self.places = whole, places.rstrip("0")
+        self.is_whole = not self.places
         self.start: Hashable = (0, 0)
 
     def digit(self, state: Any, digit: int, place: bool) -> Hashable:
@@ -252,12 +294,11 @@ class _Comparison:
 
 
 class _Residue:
-    """The digits read modulo M, where the step is M / 10^s; 0 at the end if the number is a multiple."""
+    """The digits read modulo M, for steps that divide M / 10^s; less than 0 at the end if there are more places."""
 
-    def __init__(self, step: Decimal):
-        whole, _, places = format(step, "f").partition(".")
-        places = places.rstrip("0")
-        self.modulus, self.scale = int(whole + places), len(places)
+    def __init__(self, modulus: int, scale: int):
+        self.modulus, self.scale = modulus, scale
+        self.is_whole = not scale
         self.start: Hashable = (0, 0)
 
     def digit(self, state: Any, digit: int, place: bool) -> Hashable:

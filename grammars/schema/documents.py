@@ -27,6 +27,7 @@ _ONE = (
     *("propertyNames", "then", "unevaluatedItems", "unevaluatedProperties"),
 )
 _LIST = ("allOf", "anyOf", "oneOf", "items", "prefixItems")
+_DYNAMIC_ANCHORS = frozenset({"$dynamicAnchor", "$recursiveAnchor"})
 _MAP = ("$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties")
 
 
@@ -146,7 +147,7 @@ class Documents:
         names = self._dynamic_names.get(id(resource.root))
         if names is None:
             names = frozenset[str]()
-            if _mentions(resource.root, ("$dynamicAnchor", "$recursiveAnchor")):
+            if _mentions(resource.root, _DYNAMIC_ANCHORS):
                 self._index(resource)
                 names = frozenset(name for uri, name in self._dynamic if uri == resource.uri)
                 if is_object(resource.root) and resource.root.get("$recursiveAnchor") is True:
@@ -307,16 +308,16 @@ def _joined(base: str, reference: str) -> str:
     return urljoin(base, reference)
 
 
-def _mentions(schema: Any, keywords: tuple[str, ...]) -> bool:
+def _mentions(schema: Any, keywords: frozenset[str]) -> bool:
     stack = [schema]
     while stack:
         value = stack.pop()
         if is_object(value):
-            if any(keyword in value for keyword in keywords):
+            if not keywords.isdisjoint(value):
                 return True
-            stack.extend(value.values())
+            stack.extend([item for item in value.values() if isinstance(item, dict | list)])
         elif is_array(value):
-            stack.extend(value)
+            stack.extend([item for item in value if isinstance(item, dict | list)])
     return False
 
 

@@ -50,18 +50,16 @@ class Identities:
     def _content(self, schema: Any) -> tuple[bytes, bool]:
         if not _is_container(schema):
             return _scalar(schema), False
-        known, stack = self._known, list[Any]([schema])
+        known, stack, found = self._known, list[Any]([schema]), list[Any]()
         while stack:
-            top: Any = stack[-1]
-            items: Iterable[Any] = top.values() if is_object(top) else top
-            waiting: list[Any] = [item for item in items if _is_container(item) and id(item) not in known]
-            if waiting:
-                stack.extend(waiting)
-                continue
-            stack.pop()
+            top: Any = stack.pop()
             if id(top) not in known:
-                known[id(top)] = self._object(top) if is_object(top) else self._array(top)
-                self._kept.append(top)
+                found.append(top)
+                items: Iterable[Any] = top.values() if is_object(top) else top
+                stack.extend([item for item in items if isinstance(item, _CONTAINERS)])
+        for top in reversed(found):  # what is inside of something stands behind it
+            known[id(top)] = self._object(top) if is_object(top) else self._array(top)
+        self._kept += found
         return known[id(schema)]
 
     def _object(self, value: dict[str, Any]) -> tuple[bytes, bool]:

@@ -11,12 +11,13 @@ in each it is known which schemas hold, and each conjunction carries what it has
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
-from grammars.errors import GrammarSyntaxError, UnsatisfiableGrammar, UnsupportedFeature
+from grammars.errors import GrammarSyntaxError, UnsupportedFeature
 from grammars.limits import Limits
 from grammars.regex import parse
 from grammars.schema import number_sets as numbers
@@ -33,12 +34,25 @@ from grammars.schema.objects import ObjectSet, Rule
 from grammars.schema.objects import meet as meet_objects
 from grammars.schema.objects import normal as normal_objects
 from grammars.schema.options import SchemaOptions
-from grammars.schema.shapes import ANY_VALUE, NO_VALUE, Algebra, Shape, Task, union
+from grammars.schema.shapes import ANY_VALUE, NO_VALUE, Algebra, Shape, Task
 from grammars.schema.strings import has_unknown, length, listed, matching, recognized, relaxed, unknown
 from grammars.schema.terms import FALSE, TRUE, Term, atom, conj, disj, neg
 from grammars.schema.values import Constant, shape_of_values
+from grammars.trampoline import Retreat
 
 _UNEVALUATED = ("unevaluatedItems", "unevaluatedProperties")
+_IN_PLACE = frozenset({"$ref", "$dynamicRef", "$recursiveRef", "allOf", "anyOf", "oneOf"})
+_NO_NAMES = frozenset[str]()
+
+Names = frozenset[str]
+
+
+class SelfReference(Retreat):
+    """A sub-schema whose meaning is part of itself, without a step into the value."""
+
+    def __init__(self, location: str):
+        super().__init__(location)
+        self.location = location
 
 
 class Keywords:
@@ -51,8 +65,8 @@ class Keywords:
         self._options = options
         self._limits = limits
         self._identities = Identities()
-        self._shapes: dict[tuple[bytes, bool], Shape] = {}
-        self._open: set[tuple[bytes, bool]] = set()
+        self._shapes: dict[tuple[bytes, bool, Names], Shape] = {}
+        self._open: set[tuple[bytes, bool, Names]] = set()
 
     def term(self, place: Place) -> Term:
         """A sub-schema as a term, to be expanded later."""
@@ -70,31 +84,33 @@ class Keywords:
             return shape_of_values([value.value])
         return (yield self.shape(value, False))
 
-    def shape(self, place: Place, track: bool) -> Task:
-        """The shape of a sub-schema; with `track`, its alternatives know what they evaluated."""
+    def shape(self, place: Place, track: bool, needed: Names = _NO_NAMES) -> Task:
+        """The shape of a sub-schema; with `track`, its alternatives know what they evaluated. It is right for objects
+        with all `needed` keys: what stands beside the sub-schema demands them."""
         if isinstance(place.schema, bool):
             return ANY_VALUE if place.schema else NO_VALUE
         if not is_object(place.schema):
             raise GrammarSyntaxError(f"{place.location} must be a schema, that is an object or a boolean")
-        key = (self._identities.of(place), track)
+        if needed and _IN_PLACE.isdisjoint(place.schema):
+            needed = _NO_NAMES
+        key = (self._identities.of(place), track, needed)
         if key not in self._shapes:
             if key in self._open:
-                raise UnsatisfiableGrammar(
-                    f"the schema at {place.location} refers to itself without reading anything",
-                    hint="a reference loop must pass through items or properties",
-                )
+                raise SelfReference(place.location)
             self._open.add(key)
-            self._shapes[key] = yield self._expanded(place, track)
-            self._open.discard(key)
+            try:
+                self._shapes[key] = yield self._expanded(place, track, needed)
+            finally:
+                self._open.discard(key)
         return self._shapes[key]
 
-    def _expanded(self, place: Place, track: bool) -> Task:
+    def _expanded(self, place: Place, track: bool, needed: Names) -> Task:
         if not place.resource.validating:
             place = replace(place, schema={k: v for k, v in place.schema.items() if k not in _VALIDATION})
         schema = place.schema
         if "$ref" in schema and place.draft <= 7:
             self._note(place, "$ref")
-            return (yield self.shape(self._documents.follow(place, schema["$ref"]), track))
+            return (yield self.shape(self._documents.follow(place, schema["$ref"]), track, needed))
         for keyword in schema:
             if keyword in MEANS and not is_keyword(keyword, place.draft, place.resource.loose):
                 self._note(place, keyword, "no keyword of this draft", False)
@@ -102,8 +118,8 @@ class Keywords:
                 self._note(place, keyword)
         track = track or any(keyword in schema for keyword in _UNEVALUATED)
         shape = self._own(place)
-        for applied in self._applicators(place, track):
-            shape = yield self.algebra.both(shape, (yield applied))
+        for apply in self._applicators(place, track):
+            shape = yield apply(shape, needed | _required_by(shape))
         return self._unevaluated(place, shape) if place.draft >= 2019 else shape
 
     def _note(self, place: Place, keyword: str, means: str = "", enforced: bool = True) -> None:
@@ -256,30 +272,44 @@ class Keywords:
 
     # -- keywords that apply schemas in place ---------------------------------------------------------------------
 
-    def _applicators(self, place: Place, track: bool) -> Iterator[Task]:
+    def _applicators(self, place: Place, track: bool) -> Iterator[Callable[[Shape, Names], Task]]:
+        """What is applied in place: each takes a shape, and the keys that are there in any case, to a narrower one."""
+        yield from map(self._beside, self._asserted(place, track))
+        if "if" in place.schema and place.draft >= 7:
+            yield partial(self._conditional, place, track)
+        yield from (self._beside(_plainly(task)) for task in self._dependencies(place, track))
+
+    def _beside(self, make: Callable[[Names], Task]) -> Callable[[Shape, Names], Task]:
+        """What narrows a shape to what it has in common with another, which is told the keys that are there."""
+
+        def narrow(shape: Shape, needed: Names) -> Task:
+            return (yield self.algebra.both(shape, (yield make(needed))))
+
+        return narrow
+
+    def _asserted(self, place: Place, track: bool) -> Iterator[Callable[[Names], Task]]:
+        """Shapes that the value must have in any case."""
         schema, draft = place.schema, place.draft
         if "enum" in schema:
-            yield self._values(read.list_of(place, "enum"))
+            yield _plainly(self._values(read.list_of(place, "enum")))
         if "const" in schema and draft >= 6:
-            yield self._values([schema["const"]])
+            yield _plainly(self._values([schema["const"]]))
         if "$ref" in schema:
-            yield self.shape(self._documents.follow(place, schema["$ref"]), track)
+            yield partial(self.shape, self._documents.follow(place, schema["$ref"]), track)
         if "$dynamicRef" in schema and draft >= 2020:
-            yield self.shape(self._documents.follow_dynamic(place, schema["$dynamicRef"]), track)
+            yield partial(self.shape, self._documents.follow_dynamic(place, schema["$dynamicRef"]), track)
         if "$recursiveRef" in schema and draft == 2019:
-            yield self.shape(self._documents.follow_recursive(place, schema["$recursiveRef"]), track)
+            yield partial(self.shape, self._documents.follow_recursive(place, schema["$recursiveRef"]), track)
         for branch in self._branches(place, "allOf"):
-            yield self.shape(branch, track)
-        for keyword, combine in (("anyOf", self._any_of), ("oneOf", self._one_of)):
-            if keyword in schema:
-                yield combine(self._branches(place, keyword), track)
+            yield partial(self.shape, branch, track)
+        if "anyOf" in schema:
+            yield partial(self._any_of, self._branches(place, "anyOf"), track)
+        if "oneOf" in schema:
+            yield partial(self._one_of, self._branches(place, "oneOf"), track)
         if "not" in schema:
-            yield self._not(self._documents.child(place, "not"))
-        if "if" in schema and draft >= 7:
-            yield self._conditional(place, track)
+            yield _plainly(self._not(self._documents.child(place, "not")))
         if "propertyNames" in schema and draft >= 6:
-            yield self._property_names(self._documents.child(place, "propertyNames"))
-        yield from self._dependencies(place, track)
+            yield _plainly(self._property_names(self._documents.child(place, "propertyNames")))
 
     def _branches(self, place: Place, keyword: str) -> list[Place]:
         branches = [self._documents.child(place, keyword, index) for index in range(len(read.list_of(place, keyword)))]
@@ -291,10 +321,10 @@ class Keywords:
         yield from ()
         return shape_of_values(values)
 
-    def _any_of(self, branches: list[Place], track: bool) -> Task:
+    def _any_of(self, branches: list[Place], track: bool, needed: Names) -> Task:
         shapes: list[Shape] = []
         for branch in branches:
-            shapes.append((yield self.shape(branch, track)))
+            shapes.append((yield self.shape(branch, track, needed)))
         return (yield self._each_known(shapes)) if track else self.algebra.any_of(shapes)
 
     def _each_known(self, shapes: list[Shape]) -> Task:
@@ -302,32 +332,35 @@ class Keywords:
         some, none = NO_VALUE, ANY_VALUE
         for shape in shapes:
             beyond = yield self.algebra.outside(shape)
-            with_it = yield self.algebra.both(union([some, none]), shape)
+            with_it = yield self.algebra.both(self.algebra.any_of([some, none]), shape)
             without = yield self.algebra.both(some, beyond)
             none = yield self.algebra.both(none, beyond)
-            some = union([with_it, without])
+            some = self.algebra.any_of([with_it, without])
         return some
 
-    def _one_of(self, branches: list[Place], track: bool) -> Task:
+    def _one_of(self, branches: list[Place], track: bool, needed: Names) -> Task:
         shapes: list[Shape] = []
         for branch in branches:
-            shapes.append((yield self.shape(branch, track)))
-        return (yield self.algebra.exactly_one(shapes))
+            shapes.append((yield self.shape(branch, track, needed)))
+        return (yield self.algebra.exactly_one(shapes, needed))
 
     def _not(self, place: Place) -> Task:
         return (yield self.algebra.outside((yield self.shape(place, False))))
 
-    def _conditional(self, place: Place, track: bool) -> Task:
+    def _conditional(self, place: Place, track: bool, shape: Shape, _: Names) -> Task:
+        """Of the parts of a shape that the condition excludes only `else` is asked: a chain of conditions that exclude
+        each other leaves one part for each of them."""
         condition = yield self.shape(self._documents.child(place, "if"), track)
-        beyond = yield self.algebra.outside(condition)
-        for keyword in ("then", "else"):
-            if keyword in place.schema:
-                consequence = yield self.shape(self._documents.child(place, keyword), track)
-                if keyword == "then":
-                    condition = yield self.algebra.both(condition, consequence)
-                else:
-                    beyond = yield self.algebra.both(beyond, consequence)
-        return union([condition, beyond])
+        near, far = yield self.algebra.parted(shape, condition)
+        then, otherwise = ANY_VALUE, ANY_VALUE
+        if "then" in place.schema:
+            then = yield self.shape(self._documents.child(place, "then"), track)
+        if "else" in place.schema:
+            otherwise = yield self.shape(self._documents.child(place, "else"), track)
+        inside = yield self.algebra.both(condition, then)
+        beyond = yield self.algebra.both((yield self.algebra.outside(condition)), otherwise)
+        decided = yield self.algebra.both(near, self.algebra.any_of([inside, beyond]))
+        return self.algebra.any_of([decided, (yield self.algebra.both(far, otherwise))])
 
     def _property_names(self, place: Place) -> Task:
         names = yield self.shape(place, False)
@@ -350,7 +383,7 @@ class Keywords:
     def _dependent(self, name: str, consequence: Task) -> Task:
         absent = replace(ANY_VALUE, objects=(ObjectSet(((name, FALSE),)),))
         present = Shape(objects=(ObjectSet(required=(name,), low=1),))
-        return union([absent, (yield self.algebra.both(present, (yield consequence)))])
+        return self.algebra.any_of([absent, (yield self.algebra.both(present, (yield consequence)))])
 
     # -- what is left over ----------------------------------------------------------------------------------------
 
@@ -374,6 +407,17 @@ _VALIDATION = frozenset(
         *("minItems", "maxItems", "uniqueItems", "minContains", "maxContains", "minProperties", "maxProperties"),
     }
 )
+
+
+def _plainly(task: Task) -> Callable[[Names], Task]:
+    """A task that is the same whatever keys are there."""
+    return lambda _: task
+
+
+def _required_by(shape: Shape) -> Names:
+    """The keys of all objects of a shape."""
+    required = [frozenset(part.required) for part in shape.objects]
+    return required[0].intersection(*required) if required else _NO_NAMES
 
 
 def _bound(value: Decimal, lower: bool, included: bool) -> Term:

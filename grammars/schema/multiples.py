@@ -35,17 +35,17 @@ def common_step(term: Term) -> Decimal | None:
     """The step of which the numbers of a term are all the multiples; None if the term says anything else."""
     parts = term.parts if term.op == "and" else (term,)
     steps = [Decimal(1) if part == WRITTEN_WHOLE else part.atom.step for part in parts if _is_step(part)]
-    return _least_common(steps) if len(steps) == len(parts) and steps else None
+    return least_common(steps) if len(steps) == len(parts) and steps else None
 
 
 def _is_step(part: Term) -> bool:
     return part == WRITTEN_WHOLE or isinstance(part.atom, MultipleOf)
 
 
-def _least_common(steps: Iterable[Decimal]) -> Decimal:
+def least_common(steps: Iterable[Decimal]) -> Decimal:
     """lcm(a/b, c/d) = lcm(ad, cb) / bd.
 
-    >>> _least_common([Decimal(1), Decimal("0.06")])
+    >>> least_common([Decimal(1), Decimal("0.06")])
     Decimal('3')
     """
     exact = list(map(Fraction, steps))

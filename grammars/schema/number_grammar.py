@@ -23,6 +23,7 @@ from grammars.determined import determined
 from grammars.expression import EPSILON, NOTHING, Node, byte_set, choice, optional, repeat, sequence, text
 from grammars.limits import Budget
 from grammars.schema.digit_automaton import digit_lexeme
+from grammars.schema.few_numbers import few_numbers
 from grammars.schema.multiples import common_step, multiples
 from grammars.schema.number_sets import INTEGER, WRITTEN_WHOLE, Among, Below, holds, values_of
 from grammars.schema.terms import TRUE, Term, atoms_of, conj
@@ -69,6 +70,8 @@ def _new_grammar(term: Term, exponents: bool, budget: Budget) -> Node:
         magnitude = sequence([choice([text("0"), _POSITIVE_WHOLE]), optional(_FRACTION), _maybe(exponent)])
         return determined(sequence([optional(text("-")), magnitude]), _MOST_ROWS, budget)
     values = values_of(term)
+    if values is None:
+        values = few_numbers(term, budget)
     if values is not None:
         return choice(_spelled(value, exponents) for value in sorted(values))
     if _only_signs_matter(term):

@@ -71,6 +71,17 @@ INTEGER = multiple_of(Decimal(1))
 WRITTEN_WHOLE = atom(WrittenWhole(), b"written whole")
 
 
+def in_units(step: Decimal) -> tuple[int, int]:
+    """A positive number as M and s with the value M / 10^s, s as small as possible and not negative.
+
+    >>> in_units(Decimal("2.50")), in_units(Decimal("3e2"))
+    ((25, 1), (300, 0))
+    """
+    whole, _, places = format(step, "f").partition(".")
+    places = places.rstrip("0")
+    return int(whole + places), len(places)
+
+
 def holds(term: Term, value: Decimal) -> bool:
     """Whether a number is in the set; how it is written is another matter.
 

@@ -73,11 +73,15 @@ def meet(left: ObjectSet, right: ObjectSet) -> ObjectSet | None:
 
 
 def outside(objects: ObjectSet) -> Iterator[ObjectSet]:
-    """Sets whose union is all other objects."""
+    """Sets whose union is all other objects. That a key is absent, or has a wrong value, is one set."""
+    declared = {name for name, value in objects.properties if value != TRUE}
     for name in objects.required:
-        yield ObjectSet(((name, FALSE),))
+        if name not in declared:
+            yield ObjectSet(((name, FALSE),))
     for name, value in objects.properties:
-        if value != TRUE:
+        if name in declared and name in objects.required:
+            yield ObjectSet(((name, neg(value)),))
+        elif name in declared:
             yield ObjectSet(((name, neg(value)),), required=(name,), low=1)
     for rule in objects.patterns:
         if rule.value != TRUE:

@@ -55,6 +55,7 @@ class SpelledResiduals(EscapedStrings):
         self._examples = [self.byte_classes.index(c) for c in range(max(self.byte_classes) + 1)]
         super().__init__(spelling.minimal, len(self._examples))
         self._plain = plain
+        self._after = _after_itself(plain.byte_classes)
         self._node, self._spelling = node, spelling
         self._reached: dict[tuple[int, int, int], bool] = {}
         self.start: Final = DEAD if plain.start == DEAD else self._number((plain.start, WHOLE, 0, 0))
@@ -77,37 +78,32 @@ class SpelledResiduals(EscapedStrings):
         """The state after one more byte, -1 if no string of the language is spelled like that."""
         row, number = self._rows[state], self.byte_classes[byte]
         if row[number] == UNKNOWN:
-            target = self._step(self._states[state], byte)
-            row[number] = DEAD if target is None else self._number(target)
-            if target is not None and self._states[state][1] == target[1] == WHOLE:
-                self._note_alike(self._states[state], row, target, row[number])
+            plain, read, left, _ = self._states[state]
+            if read == WHOLE and self._after[left][number] is not None:
+                self._plain.step(plain, byte)
+                self._take_over(row, self._plain.targets(plain), left)
+            else:
+                target = self._step(self._states[state], byte)
+                row[number] = DEAD if target is None else self._number(target)
         return row[number]
 
-    def _note_alike(self, state: State, row: list[int], target: State, number: int) -> None:
-        """Bytes that the plain automaton does not tell apart lead to one state."""
-        known = self._plain.targets(state[0])
-        for byte_class, byte in enumerate(self._examples):
-            after = known[self._plain.byte_classes[byte]]
-            if after == target[0] and row[byte_class] == UNKNOWN and self._step(state, byte) == target:
-                row[byte_class] = number
+    def _take_over(self, row: list[int], known: list[int], left: int) -> None:
+        """Note where characters that stand for themselves lead, as far as the plain automaton knows it."""
+        for byte_class, after in enumerate(self._after[left]):
+            if after is not None and row[byte_class] == UNKNOWN:
+                target = known[after[0]]
+                if target != UNKNOWN:
+                    row[byte_class] = DEAD if target == DEAD else self._number((target, WHOLE, after[1], 0))
 
     # -- one byte -------------------------------------------------------------------------------------------------
 
     def _step(self, state: State, byte: int) -> State | None:
         plain, read, left, _ = state
-        return self._itself(plain, left, byte) if read == WHOLE else self._in_escape(state, byte)
-
-    def _itself(self, plain: int, left: int, byte: int) -> State | None:
-        """A character that stands for itself, or a backslash."""
-        if left == 0 and byte == BACKSLASH:
-            return (plain, ESCAPE, 0, 0) if self._may_be_escaped(plain) else None
-        if byte < 0x20 or byte == 0x22:
-            return None
-        after = self._plain.step(plain, byte)
-        if after == DEAD:
-            return None
-        more = left - 1 if left else 0 if byte < 0x80 else 1 if byte < 0xE0 else 2 if byte < 0xF0 else 3
-        return after, WHOLE, more, 0
+        if read != WHOLE:
+            return self._in_escape(state, byte)
+        if left or byte != BACKSLASH or not self._may_be_escaped(plain):
+            return None  # a quote or a control
+        return plain, ESCAPE, 0, 0
 
     def _character(self, inner: int, code: int) -> State | None:
         for byte in chr(code).encode():
@@ -165,6 +161,26 @@ def _refined(classes: tuple[int, ...]) -> tuple[int, ...]:
     special = {*LETTERS, *HEX, UNIT}
     keys = [("itself", byte) if byte in special else (number, _kind(byte)) for byte, number in enumerate(classes)]
     return tuple(numbers.setdefault(key, len(numbers)) for key in keys)
+
+
+@lru_cache(maxsize=256)
+def _after_itself(classes: tuple[int, ...]) -> tuple[tuple[tuple[int, int] | None, ...], ...]:
+    """What follows a byte of each refined class that is part of a character which stands for itself, by how many of
+    the character's bytes are to come: the class of the plain automaton, and how many are to come then."""
+    refined = _refined(classes)
+    examples = [refined.index(number) for number in range(max(refined) + 1)]
+    return tuple(
+        tuple((classes[byte], _to_come(byte, left)) if _stands_for_itself(byte, left) else None for byte in examples)
+        for left in range(4)
+    )
+
+
+def _stands_for_itself(byte: int, left: int) -> bool:
+    return byte >= 0x20 and byte != 0x22 and (left > 0 or byte != BACKSLASH)
+
+
+def _to_come(byte: int, left: int) -> int:
+    return left - 1 if left else sum(byte >= limit for limit in (0x80, 0xE0, 0xF0))
 
 
 def _kind(byte: int) -> int:

@@ -98,6 +98,32 @@ def length(low: int, high: int | None) -> Term:
     return atom(Length(low, high), digest(b"length", repr((low, high)).encode()))
 
 
+def all_of(terms: Iterable[Term]) -> Term:
+    """The strings of all the terms; what is listed, as admitted or as excluded, becomes one list.
+
+    >>> all_of([listed(["a", "b"]), neg(listed(["a"]))]) == listed(["b"])
+    True
+    """
+    found = conj(terms)
+    parts = found.parts if found.op == "and" else ()
+    admitted = [values for part in parts if (values := _values(part)) is not None]
+    excluded = [values for part in parts if (values := _excluded(part)) is not None]
+    if len(admitted) + len(excluded) < 2:
+        return found
+    others = [part for part in parts if _values(part) is None and _excluded(part) is None]
+    banned = frozenset[str]().union(*excluded)
+    lists = listed(admitted[0].intersection(*admitted) - banned) if admitted else neg(listed(banned))
+    return conj([lists, *others])
+
+
+def _values(part: Term) -> frozenset[str] | None:
+    return part.atom.values if isinstance(part.atom, Listed) else None
+
+
+def _excluded(part: Term) -> frozenset[str] | None:
+    return _values(part.parts[0]) if part.op == "not" else None
+
+
 def matching(node: Node) -> Term:
     """The strings of an expression over characters."""
     return TRUE if node == ANY_TEXT else atom(Matching(node), digest(b"matching", node.key))
@@ -166,6 +192,7 @@ class Strings:
         self._automata: dict[Node, Residuals] = {}
         self._nodes: dict[Term, Node] = {}
         self._empty: dict[Term, bool] = {}
+        self._matching: dict[tuple[Node, str], bool] = {}
 
     def holds(self, term: Term, value: str) -> bool:
         """Whether the string is in the set."""
@@ -238,9 +265,15 @@ class Strings:
             return self._reads(part.reader, value)
         if isinstance(part, Length):
             return part.low <= len(value) and (part.high is None or len(value) <= part.high)
-        automaton = self._automata.get(part.node)
+        known = self._matching.get((part.node, value))
+        if known is None:
+            known = self._matching[part.node, value] = self._matches(part.node, value)
+        return known
+
+    def _matches(self, node: Node, value: str) -> bool:
+        automaton = self._automata.get(node)
         if automaton is None:
-            automaton = self._automata[part.node] = Residuals(part.node, self._budget)
+            automaton = self._automata[node] = Residuals(node, self._budget)
         state = automaton.start
         for byte in value.encode("utf-8", "surrogatepass"):
             if state == DEAD:
@@ -271,8 +304,7 @@ class Strings:
 
     def excluded(self, term: Term) -> frozenset[str] | None:
         """The strings that are not in the set, if it is said by naming them."""
-        inner = term.parts[0].atom if term.op == "not" else None
-        return inner.values if isinstance(inner, Listed) else None
+        return _excluded(term)
 
     # -- expressions ----------------------------------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ class RegisterAutomaton(TokenAutomaton):
         inner = MarkedAutomaton(marked, vocabulary.trie.longest, limits)
         self._within = inner.over(marked, vocabulary, limits)  # tokens that read no mark
         self._threads = Threads(inner)
-        self._budget = Budget("mask_work", limits.mask_work // WORK_PER_STEP)
+        self._budget = Budget("mask_work", limits.mask_work, WORK_PER_STEP)
         self._futures = Futures(self._threads, self._budget)
         self._choice = Choice(self._threads, self._futures, self._within, self._budget)
         self._situations: dict[int, Situation] = {}

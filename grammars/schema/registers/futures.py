@@ -121,5 +121,5 @@ def has_text(start: Node, rules: Rules, limits: Limits) -> bool:
     except UnsatisfiableGrammar:
         return False
     threads = Threads(MarkedAutomaton(lowered, 1, limits))
-    futures = Futures(threads, Budget("mask_work", limits.mask_work // WORK_PER_STEP))
+    futures = Futures(threads, Budget("mask_work", limits.mask_work, WORK_PER_STEP))
     return any(futures.any_possible(threads.read(threads.start, byte)) for byte in b"[{")
