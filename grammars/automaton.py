@@ -34,18 +34,21 @@ from numpy.typing import ArrayLike, NDArray
 from grammars.errors import StateError
 from grammars.expression import CountingAutomaton
 from grammars.forking import lock_for
+from grammars.kernels.far import learn_far
 from grammars.kernels.intern import touch
 from grammars.kernels.layout import BROAD, FINISHED, INSIDE
+from grammars.kernels.steps import STEPS
 from grammars.kernels.walk import (
     ANSWER,
+    CHAIN,
     DEPTH,
     DESK_SIZE,
+    FIRSTS,
     LEFT_ALONE,
     NODE,
     PATH_WIDTH,
     TAKEN,
     advance_tokens,
-    learn_far,
     walk,
 )
 from grammars.limits import Limits
@@ -56,12 +59,12 @@ from grammars.matcher import Matcher, check_array
 from grammars.program import LOW, NOT_A_LOOP
 from grammars.serialization import load, save
 from grammars.serialization.files import Destination, Source
-from grammars.token_rows import Place
+from grammars.token_rows import AT_NODE, BY_STEPS, WHERE_LEFT, Place, Region
 from grammars.trie import Trie
 from grammars.vocabulary import Vocabulary
 
 DEAD = -1
-_PATIENCE = 1_000  # nodes a walk may visit before it is worth looking for regions
+_PATIENCE = 2_000  # nodes a walk may visit before it is worth looking for regions
 _ENDLESS = 0  # patience: no regions
 _LARGE_REGION = 1_500  # tokens
 _KEPT_MOVES = 1 << 16
@@ -242,8 +245,7 @@ class TokenAutomaton:
             mask = self._computed(machine.state(far)) & ~vocabulary.end_row
             if nearest <= self.vocabulary.trie.longest:
                 mask &= vocabulary.rows.shorter_than(nearest)
-                machine.begin_work()
-                self._walk(self.vocabulary.trie, config, nearest, _ENDLESS, mask)
+                self._walk_all(config, nearest, mask)
         if machine.accepts(config):
             mask |= vocabulary.end_row
         return mask
@@ -259,11 +261,16 @@ class TokenAutomaton:
     def _walked(self, config: int) -> Mask:
         """The ordinary tokens that may follow a configuration, by a walk through the trie."""
         self._masks_computed += 1
-        mask, trie = np.zeros(self.vocabulary.words, np.uint32), self.vocabulary.trie
-        self._machine.begin_work()
-        if self._walk(trie, config, 0, _PATIENCE, mask) == BROAD:
-            self._walk(trie, config, 0, -_LARGE_REGION, mask)
+        mask = np.zeros(self.vocabulary.words, np.uint32)
+        self._walk_all(config, 0, mask)
         return mask
+
+    def _walk_all(self, config: int, shortest: int, out: Mask) -> None:
+        """Set the ordinary tokens of at least `shortest` bytes that may follow a configuration."""
+        trie = self.vocabulary.trie
+        self._machine.begin_work()
+        if self._walk(trie, config, shortest, _PATIENCE, out) == BROAD:
+            self._walk(trie, config, shortest, -_LARGE_REGION, out)
 
     def _walk(self, trie: Trie, config: int, shortest: int, patience: int, out: Mask) -> int:
         m, (byte, nodes, below, tokens) = self._machine, trie
@@ -283,28 +290,51 @@ class TokenAutomaton:
             if code != INSIDE:
                 return code
             patience = -_LARGE_REGION
-            desk[ANSWER] = TAKEN if self._take_region(desk, out) else LEFT_ALONE
+            take = self._take_steps if desk[CHAIN + STEPS] else self._take_region
+            desk[ANSWER] = TAKEN if take(desk, out) else LEFT_ALONE
 
     def _take_region(self, desk: NDArray[np.int64], out: Mask) -> bool:
         """Set the tokens of the region on the desk, if it is there to be used."""
-        m, rows, (node, inner, begin, *firsts) = self._machine, self.vocabulary.rows, desk[NODE:].tolist()
+        m, rows, (node, inner, begin, *firsts) = self._machine, self.vocabulary.rows, desk[NODE:CHAIN].tolist()
         loops, depth = m.loops(inner), int(desk[DEPTH]) if node else 0
-        region = rows.region(Place(node, depth, loops, firsts[2], begin != DEAD))
+        region = rows.region(Place(node, depth, loops, firsts[2], AT_NODE if begin != DEAD else WHERE_LEFT))
         begin = inner if begin == DEAD else begin
         if region is None:
             return False
         left_out = (loops[0] & ~firsts[0], loops[1] & ~firsts[1])
         taken = region.row.copy() if any(left_out) else np.bitwise_or(out, region.row, out=out)
-        touch(m.store, begin)  # a collection keeps what was handed out
-        self._computing.append(m.state(begin))
-        try:
-            self._walk(region.exits, begin, 0, _ENDLESS, taken)
-        finally:
-            self._computing.pop()
+        self._walk_exits(region, [begin], taken)
         if any(left_out):
             rows.without(node, left_out, taken)
             np.bitwise_or(out, taken, out=out)
         return True
+
+    def _take_steps(self, desk: NDArray[np.int64], out: Mask) -> bool:
+        """The same for the region at the root whose characters take the steps on the desk."""
+        rows, (low, high, leads) = self.vocabulary.rows, desk[FIRSTS : FIRSTS + 3].tolist()
+        steps, is_endless, *configs = desk[CHAIN:].tolist()
+        region = rows.region(Place(0, 0, (low, high, leads), leads, BY_STEPS))
+        if region is None:
+            return False
+        configs = configs[: steps + 1]
+        np.bitwise_or(out, region.row if is_endless else region.row & rows.no_longer_than(steps), out=out)
+        if is_endless:
+            configs += configs[-1:] * self.vocabulary.trie.longest
+        self._walk_exits(region, configs, out)
+        return True
+
+    def _walk_exits(self, region: Region, configs: list[int], out: Mask) -> None:
+        """Set the tokens whose ends may follow; behind i characters they begin in configuration i, if there is one."""
+        machine = self._machine
+        for config in set(configs):
+            touch(machine.store, config)  # a collection keeps what was handed out
+        self._computing.extend(states := [machine.state(config) for config in set(configs)])
+        try:
+            for steps, ends in region.exits:
+                if steps < len(configs):
+                    self._walk(ends, configs[steps], 0, _ENDLESS, out)
+        finally:
+            del self._computing[-len(states) :]
 
     def forced(self, state: int) -> list[int]:
         """The tokens that must follow: as long as exactly one token is allowed, it is taken. May end with the end

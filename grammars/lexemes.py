@@ -31,14 +31,15 @@ class LexemeTable:
         self._accepts: list[bool] = [True]
         self._count = 1
         self._starts: dict[object, int] = {}
+        self._sets: dict[bytes, int] = {}  # by the keys of their nodes
 
     def start(self, node: Node) -> int:
         """The row in which a literal, a character set or an automaton starts."""
         if isinstance(node, Text):
             return self._text(node.data)
-        known = self._starts.get(node)
+        known = self._sets.get(node.key)
         if known is None:
-            known = self._starts[node] = self._set(node)
+            known = self._sets[node.key] = self._set(node)
         return known
 
     def _piece(self, automaton: ByteAutomaton) -> int:

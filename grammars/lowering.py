@@ -67,7 +67,8 @@ from grammars.trampoline import run
 _UNROLLED = 8  # counted copies of a single lexeme up to this many are written out: cheaper than a context each
 _RETURN_STATE, _AGAIN_STATE = 1, 2
 _NO_STRINGS = -1  # in place of the number of a boolean lexeme
-_LEAVES = (Text, Bytes, Chars, Lexeme)
+_LEAVES = frozenset((Text, Bytes, Chars, Lexeme))
+_AT_ONCE = _LEAVES | {Call}  # what has no parts
 
 Emission = Generator[Any, Any, int]
 
@@ -113,7 +114,7 @@ class _Lowering:
         self._numbers: dict[object, int] = {}
         self._bodies: list[_Body] = []
         self._residuals: list[LazyAutomaton] = []
-        self._own: dict[tuple[int, int, int], int] = {}
+        self._splits: dict[tuple[int, int], int] = {}
         self._emitted: dict[tuple[int, int], int] = {}
         self._lazy: dict[Node, int] = {}
         self._lazy_ops: list[tuple[int, int]] = []  # (state, number of the residuals its lexeme starts)
@@ -138,14 +139,6 @@ class _Lowering:
             self._known_ops[kind, a, b] = len(self._ops) - 1
         return len(self._ops) - 1
 
-    def _same_state(self, kind: int, a: int, b: int) -> int:
-        """The state of the rule at hand that does this: two ways to the same place are one from there on."""
-        key = (kind, a, b)
-        known = self._own.get(key)
-        if known is None:
-            known = self._own[key] = self._state(kind, a, b)
-        return known
-
     def _split(self, targets: list[int]) -> int:
         if len(targets) == 1:
             return targets[0]
@@ -161,8 +154,7 @@ class _Lowering:
         return number
 
     def _lower_rule(self, body: _Body) -> int:
-        self._own, self._emitted = {}, {}  # rules share no states
-        self._known_ops = {}  # rules share no states
+        self._known_ops, self._splits, self._emitted = {}, {}, {}  # rules share no states
         end = _RETURN_STATE if body.low == NOT_A_LOOP else _AGAIN_STATE
         if not is_assertion_free(body.node):
             return self._boolean(body.node, end, body.rules)
@@ -172,12 +164,12 @@ class _Lowering:
 
     def _emit(self, node: Node, after: int, rules: Rules) -> Emission:
         """The state at which reading `node` and then going on at `after` begins."""
-        if isinstance(node, _LEAVES):
-            return self._lexeme(node, after)
+        if type(node) in _AT_ONCE:
+            return self._at_once(node, after, rules)
         if isinstance(node, Sequence):
             for part in reversed(node.parts):
-                if isinstance(part, _LEAVES):
-                    after = self._lexeme(part, after)
+                if type(part) in _AT_ONCE:
+                    after = self._at_once(part, after, rules)
                     continue
                 key = (id(part), after)  # one part may stand at many places with the same behind it
                 known = self._emitted.get(key)
@@ -189,29 +181,34 @@ class _Lowering:
             return (yield self._choice(node, after, rules))
         if isinstance(node, Repeat):
             return (yield self._repeat(node, after, rules))
-        if isinstance(node, Call):
-            if node.rule not in rules:
-                raise GrammarError(f"the rule {node.rule!r} is called but not defined")
-            rule = self._rule((id(rules), node.rule), _Body(node.rule, rules[node.rule], rules))
-            return self._same_state(CALL, rule, after)
         if isinstance(node, Named):
             return (yield self._emit(node.body, after, rules))
         return self._boolean(node, after, rules)
 
-    def _lexeme(self, node: Node, after: int) -> int:
-        if isinstance(node, Text) and not node.data:
-            return after
+    def _at_once(self, node: Node, after: int, rules: Rules) -> int:
+        """The same for what has no parts."""
+        if isinstance(node, Text):
+            return self._state(LEX, self._lexemes.start(node), after) if node.data else after
+        if isinstance(node, Call):
+            return self._call(node, after, rules)
         if isinstance(node, Lexeme) and not isinstance(node.automaton, ByteAutomaton):
             return self._lazy_lexeme(node, after, node.automaton)
-        state = self._same_state(LEX, self._lexemes.start(node), after)
+        state = self._state(LEX, self._lexemes.start(node), after)
         return self._either(state, after) if _may_be_empty(node) else state
+
+    def _call(self, node: Call, after: int, rules: Rules) -> int:
+        number = self._numbers.get((id(rules), node.rule))
+        if number is None:
+            if node.rule not in rules:
+                raise GrammarError(f"the rule {node.rule!r} is called but not defined")
+            number = self._rule((id(rules), node.rule), _Body(node.rule, rules[node.rule], rules))
+        return self._state(CALL, number, after)
 
     def _either(self, state: int, after: int) -> int:
         """A choice of two places, of which a rule needs only one."""
-        key = (SPLIT, state, after)
-        known = self._own.get(key)
+        known = self._splits.get((state, after))
         if known is None:
-            known = self._own[key] = self._split([state, after])
+            known = self._splits[state, after] = self._split([state, after])
         return known
 
     def _choice(self, node: Choice, after: int, rules: Rules) -> Emission:
@@ -221,7 +218,9 @@ class _Lowering:
         if words:
             targets.append(self._state(LEX, self._lexemes.start_of_any(words), after))
         for option in node.options:
-            if not isinstance(option, Text):
+            if type(option) in _AT_ONCE:
+                targets.extend([] if isinstance(option, Text) else [self._at_once(option, after, rules)])
+            else:
                 targets.append((yield self._emit(option, after, rules)))
         if len(words) < len(texts):
             targets.append(after)
@@ -234,7 +233,7 @@ class _Lowering:
             raise LimitExceeded(f"a repetition of {max(low, high or 0)} copies is over Limits.repeat = {most}")
         if high == 0 or node.body == EPSILON:
             return after
-        is_leaf = isinstance(node.body, _LEAVES) and not _may_be_empty(node.body)
+        is_leaf = type(node.body) in _LEAVES and not _may_be_empty(node.body)
         if is_leaf and (low if high is None else high) <= _UNROLLED:
             return self._unrolled(node, after)
         if high is None and low <= 1:

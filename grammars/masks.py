@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from grammars.kernels.rows import digest
+
 Mask = NDArray[np.uint32]
 
 _BYTES_PER_VIEW = 200
@@ -19,7 +21,7 @@ class MaskRows:
         self._most_views = max(1024, budget // (2 * _BYTES_PER_VIEW))
         self._block = np.zeros((0, words), np.uint32)
         self._used = 0  # rows of the block
-        self._known: dict[tuple[int, int], list[Mask]] = {}
+        self._known: dict[int, list[Mask]] = {}
         self.rows = 0
         self.flushes = 0
         self.views: dict[int, Mask] = {}
@@ -45,7 +47,7 @@ class MaskRows:
         return view
 
     def _stored(self, mask: Mask) -> Mask:
-        equals = self._known.setdefault(_digest(mask), [])
+        equals = self._known.setdefault(digest(mask), [])
         for row in equals:
             if row.tobytes() == mask.tobytes():
                 return row
@@ -59,8 +61,3 @@ class MaskRows:
         self.rows += 1
         equals.append(row)
         return row
-
-
-def _digest(mask: Mask) -> tuple[int, int]:
-    """What equal masks have in common and different ones hardly ever: two quick sums."""
-    return int(mask.sum(dtype=np.uint64)), int(np.bitwise_xor.reduce(mask))

@@ -9,9 +9,24 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from grammars.expression import ANY_BYTES, Both, Call, Lexeme, Look, Node, Not, Rules, subexpressions
+from grammars.expression import (
+    ANY_BYTES,
+    Both,
+    Bytes,
+    Call,
+    Chars,
+    Lexeme,
+    Look,
+    Node,
+    Not,
+    Rules,
+    Text,
+    subexpressions,
+)
 from grammars.renaming import Unpacked, rebuild
 from grammars.trampoline import run
+
+_CHILDLESS = frozenset((Text, Bytes, Chars, Call, Lexeme))
 
 
 def is_assertion_free(node: Node) -> bool:
@@ -27,10 +42,9 @@ def is_assertion_free(node: Node) -> bool:
         node = stack.pop()
         if isinstance(node, Look):
             return False
-        children = node.children()
-        if children and id(node) not in seen and not isinstance(node, Both | Not):
+        if id(node) not in seen and not isinstance(node, Both | Not):
             seen.add(id(node))
-            stack.extend(children)
+            stack.extend([child for child in node.children() if type(child) not in _CHILDLESS])
     return True
 
 

@@ -106,7 +106,7 @@ class Vocabulary:
     @cached_property
     def rows(self) -> TokenRows:
         """Mask rows that do not depend on a grammar."""
-        return TokenRows(self.tokens, self.trie, np.diff(self.offsets), self.words)
+        return TokenRows(self.tokens, self.trie, self.offsets, self.words)
 
     @cached_property
     def end_row(self) -> NDArray[np.uint32]:

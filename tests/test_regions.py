@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from grammars import Grammar, Limits, TokenAutomaton, Vocabulary, automaton, lark, literal, regex
-from grammars.token_rows import Place, Region, TokenRows
+from grammars import Grammar, Limits, TokenAutomaton, Vocabulary, automaton, json_schema, lark, literal, regex
+from grammars.token_rows import BY_STEPS, Place, Region, TokenRows
 
 LANGUAGES = {
     "json": lambda: lark(r"""
@@ -32,6 +32,14 @@ LANGUAGES = {
     "no blanks": lambda: regex(r"(\S+\s+){0,4}\S+"),
     "a word before a bracket": lambda: regex(r"[a-z ]*if[a-z ]*\)|[a-z ]*\("),
     "texts of bytes": lambda: literal(b"\xff") + regex("[^,]*") + literal(b",\xc3") + regex("[a-z]*"),
+}
+COUNTED = {
+    "a short string": lambda: regex(r'"([^"\\\n]|\\["nt]){2,12}",?'),
+    "a long enough one": lambda: regex("[^,]{7,},a*"),
+    "words of a length": lambda: regex("([^ ]{3,8} )+"),
+    "either length": lambda: regex("[^,]{4}|[^,]{9},a"),
+    "a pattern with a length": lambda: json_schema({"type": "string", "pattern": "^[^0]+$", "maxLength": 9}),
+    "a set cut up finely": lambda: regex(r"\w{2,7}\s?"),
 }
 PIECES = (
     "a",
@@ -90,27 +98,27 @@ def masks_along(grammar: Grammar, vocabulary: Vocabulary, tokens: list[int]) -> 
 
 
 @pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> list[Region]:
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[Place]:
     """The regions that are used from now on."""
-    region, seen = TokenRows.region, list[Region]()
+    region, seen = TokenRows.region, list[Place]()
 
     def noted(rows: TokenRows, place: Place) -> Region | None:
         found = region(rows, place)
-        seen.extend([found] if found else [])
+        seen.extend([place] if found else [])
         return found
 
     monkeypatch.setattr(TokenRows, "region", noted)
     return seen
 
 
-@pytest.mark.parametrize("name", LANGUAGES)
+@pytest.mark.parametrize("name", LANGUAGES | COUNTED)
 def test_a_mask_made_of_regions_equals_a_plain_one(
-    name: str, taken: list[Region], monkeypatch: pytest.MonkeyPatch
+    name: str, taken: list[Place], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for seed in range(4):
         rng = random.Random(f"{name} {seed}")
-        vocabulary, grammar = random_vocabulary(rng), LANGUAGES[name]()
-        monkeypatch.setattr(automaton, "_PATIENCE", 1 << 40)
+        vocabulary, grammar = random_vocabulary(rng), (LANGUAGES | COUNTED)[name]()
+        monkeypatch.setattr(automaton, "_PATIENCE", 0)
         tokens = list(along_a_random_text(grammar.compile(vocabulary), rng, 25))
         plain = masks_along(grammar, vocabulary, tokens)
         monkeypatch.setattr(automaton, "_PATIENCE", 1)
@@ -118,6 +126,7 @@ def test_a_mask_made_of_regions_equals_a_plain_one(
         for _ in range(3):
             assert masks_along(grammar, vocabulary, tokens) == plain
     assert taken or name == "a word somewhere"  # its inside is no single configuration
+    assert name not in COUNTED or any(place.ends == BY_STEPS for place in taken)
 
 
 def test_regions_are_right_while_caches_are_collected(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,8 +60,26 @@ def derivative(terms: Terms, term: Term, byte_class: int) -> Term:
     if known is None:
         if term.simple:
             return _simple(terms, term, byte_class)
+        if _is_flat(term):
+            return _flat(terms, term, byte_class)
         known = run(_derivative(terms, term, byte_class, EMPTY_CONDITIONS))
     return known
+
+
+def _is_flat(term: Term) -> bool:
+    """Whether a term is an intersection of simple terms and complements of such, or one of these."""
+    if term.kind == AND:
+        return all(part.simple or (part.kind == NOT and part.parts[0].simple) for part in term.parts)
+    return term.kind == NOT and term.parts[0].simple
+
+
+def _flat(terms: Terms, term: Term, byte_class: int) -> Term:
+    """The same as `_compound` where nothing nests deeper: a trampoline takes as long as the work."""
+    terms.tick(2)
+    residuals = [derivative(terms, part, byte_class) for part in term.parts]
+    result = complement(terms, residuals[0]) if term.kind == NOT else intersection(terms, residuals)
+    term.memo[byte_class] = result
+    return result
 
 
 def _simple(terms: Terms, term: Term, byte_class: int) -> Term:

@@ -49,7 +49,7 @@ CONFIGS, CONTEXTS, USED, POINTS, ITEMS, WAITING, ACTIVE, NEED, WORK, LAZY_ROW, L
 # then, for each section, the cell that holds its offset; the cell behind it holds its room, in entries of its width
 (
     CONFIG,  # offset, length, flags, age
-    LOOPS,  # ASCII bytes that lead back, two words; whether that is known; first bytes of other characters that do
+    LOOPS,  # ASCII bytes that lead back, two words; KNOWN, EXACT, ... below; first bytes of other characters that do
     FAR,  # the configuration with far counts + 1, and from how many bytes on a token can tell the difference
     CONFIG_SLOTS,  # hash table of configurations, number + 1
     CONTEXT,  # offset, length, loop, count, outer
@@ -68,9 +68,19 @@ CONFIGS, CONTEXTS, USED, POINTS, ITEMS, WAITING, ACTIVE, NEED, WORK, LAZY_ROW, L
     SEED,  # offset, length, configuration + 2 or 0 (see `step.advance_byte`)
     SEED_SLOTS,
     LAZY_FAR,  # per lazy row: the one with a far count + 1, and from how many bytes on a token can tell the difference
-) = range(16, 56, 2)
-HEADER = 56
-WIDTH = {CONFIG: 4, LOOPS: 4, FAR: 2, CONTEXT: 5, PENDING: 2, SEED: 3, LAZY_FAR: 2}  # entries of others are one word
+    STEP,  # ASCII bytes that lead to one configuration, two words; its number + 1; such first bytes (see `steps`)
+) = range(16, 58, 2)
+HEADER = 58
+WIDTH = {
+    CONFIG: 4,
+    LOOPS: 4,
+    STEP: 4,
+    FAR: 2,
+    CONTEXT: 5,
+    PENDING: 2,
+    SEED: 3,
+    LAZY_FAR: 2,
+}  # entries of others are one word
 
 # Columns of CONFIG and CONTEXT
 OFFSET, LENGTH, FLAGS, AGE = range(4)
@@ -80,6 +90,12 @@ KEY = -2  # in column LOOP: the key of a left-recursive component's contexts is 
 ABANDONED = -(1 << 30)  # in column LOOP: such a key whose contexts were not finished
 
 ACCEPTING = 1  # bit of FLAGS
+
+# The third word of LOOPS, 0 if nothing is known. Not KNOWN: they do not lead back, but to the one next configuration
+# whose number + 1 stands in the higher bits, or, if END, anywhere.
+KNOWN, EXACT, END_OF_STEPS = 1, 2, 4
+NEXT_SHIFT = 3
+KIND, LEADS = 2, 3  # columns of LOOPS
 
 # Users hold *states*: a configuration's number and above it its generation. So numbers are used again without a state
 # that was dropped ever meaning something else.
