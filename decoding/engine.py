@@ -21,11 +21,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
 import grammars
+from decoding.room import room_behind
 from decoding.streaming import streamed
 from grammars import BackendUnavailable, Grammar, RequestError, Vocabulary
 from samplers import Masking, Problem, Samples, sample
@@ -38,6 +39,13 @@ _TEXT_FORMS: Mapping[str, Callable[[Any], Grammar]] = {
     "gbnf": grammars.gbnf,
     "choice": grammars.choice,
 }
+
+
+@runtime_checkable
+class Expectant(Protocol):
+    """A model that can make use of knowing what it will be asked for."""
+
+    def expect(self, constraint: object, max_tokens: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -78,12 +86,18 @@ class Answers(Sequence[Answer]):
 class Engine:
     """A language model with its vocabulary, ready to answer in any form.
 
-    `prompted` makes a `LanguageModel` from a prompt. `Engine.load` makes engines; the constructor is for models of
-    your own.
+    `prompted` makes a `LanguageModel` from a prompt; `positions` says for how many tokens the model was made, those of
+    the prompt (its attribute `prompt`) counted. `Engine.load` makes engines; the constructor is for models of your own.
     """
 
-    def __init__(self, prompted: Callable[[str], LanguageModel], vocabulary: Vocabulary, name: str = "model"):
-        self._prompted = prompted
+    def __init__(
+        self,
+        prompted: Callable[[str], LanguageModel],
+        vocabulary: Vocabulary,
+        name: str = "model",
+        positions: int | None = None,
+    ):
+        self._prompted, self._positions = prompted, positions
         self.vocabulary = vocabulary
         self.name = name
         self._compiled: dict[tuple[str, Any], grammars.TokenAutomaton] = {}
@@ -101,6 +115,8 @@ class Engine:
             model, tokenizer = _from_pretrained(str(model), device)
         if tokenizer is None:
             raise RequestError("a model that is given as an object needs its tokenizer: Engine.load(model, tokenizer)")
+        if not hasattr(model, "generate"):
+            raise RequestError(f"{type(model).__name__} is no model of Hugging Face")
         return _hugging_face(model, tokenizer)
 
     def generate(
@@ -189,8 +205,15 @@ class Engine:
     def _posed(
         self, prompt: str, potentials: Sequence[Any], max_tokens: int, form: Mapping[str, Any]
     ) -> tuple[Problem, Callable[[str], Any]]:
+        if not isinstance(cast("object", prompt), str):
+            raise RequestError(f"a prompt is a text, not {type(prompt).__name__}")
         constraint, parse = self._form(form)
-        return Problem(self._prompted(prompt), constraint, potentials, max_tokens=max_tokens), parse
+        model = self._prompted(prompt)
+        budget = room_behind(len(getattr(model, "prompt", ())), self._positions, max_tokens)
+        problem = Problem(model, constraint, potentials, max_tokens=budget)
+        if isinstance(model, Expectant):
+            model.expect(problem.constraint, budget)
+        return problem, parse
 
     def _form(self, form: Mapping[str, Any]) -> tuple[Any, Callable[[str], Any]]:
         if len(form) != 1:
@@ -230,10 +253,11 @@ def _answers(drawn: Samples, parse: Callable[[str], Any]) -> Iterator[Answer]:
 
 
 def _built_in() -> Engine:
-    from decoding.embedded import load
+    from decoding.embedded import hf_directory, load
 
     model = load()
-    return Engine(model.with_prompt, model.vocabulary, "built-in")
+    configuration = json.loads((hf_directory() / "config.json").read_text("utf-8"))
+    return Engine(model.with_prompt, model.vocabulary, "built-in", configuration["max_position_embeddings"])
 
 
 def _from_pretrained(name: str, device: str | None) -> tuple[Any, Any]:
@@ -244,6 +268,10 @@ def _from_pretrained(name: str, device: str | None) -> tuple[Any, Any]:
             f"{name} is a model of Hugging Face, and transformers or torch is missing",
             hint="pip install 'scansion[hf]', or name no model to use the built-in one",
         ) from error
+    if name.startswith((".", "/", "~")) and not Path(name).expanduser().exists():
+        raise BackendUnavailable(
+            f"there is no folder {name}", hint="name the folder of a model, or one of the model hub"
+        )
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
         model = AutoModelForCausalLM.from_pretrained(name, torch_dtype="auto").eval()
@@ -258,6 +286,7 @@ def _from_pretrained(name: str, device: str | None) -> tuple[Any, Any]:
 
 def _hugging_face(model: Any, tokenizer: Any) -> Engine:
     from decoding.hf import HuggingFaceModel
+    from decoding.hf.limits import positions_of
     from decoding.tokenizers import vocabulary_from
 
     ends = getattr(model.generation_config, "eos_token_id", None)
@@ -267,4 +296,5 @@ def _hugging_face(model: Any, tokenizer: Any) -> Engine:
     def prompted(prompt: str) -> LanguageModel:
         return HuggingFaceModel(model, vocabulary, tokenizer(prompt).input_ids)
 
-    return Engine(prompted, vocabulary, str(getattr(model, "name_or_path", "") or type(model).__name__))
+    name = str(getattr(model, "name_or_path", "") or type(model).__name__)
+    return Engine(prompted, vocabulary, name, positions_of(model))

@@ -20,7 +20,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from decoding.hf.limits import positions_of
 from decoding.hf.model import HuggingFaceModel
+from decoding.room import room_behind
 from decoding.tokenizers import vocabulary_from
 from grammars import BackendUnavailable, Vocabulary
 from samplers import SMC, Problem, Samples, sample
@@ -66,7 +68,10 @@ class ConstrainedGeneration:
         answers: list[Ints] = []
         for prompt, wanted in _runs(prompts):
             asked = HuggingFaceModel(model, self.vocabulary, prompt)
-            problem = Problem(asked, self.constraint, self.potentials, max_tokens=max(0, room - 1))
+            budget = max(0, room - 1)  # the end token is not counted in it
+            budget = room_behind(len(prompt), positions_of(model), budget)
+            problem = Problem(asked, self.constraint, self.potentials, max_tokens=budget)
+            asked.expect(problem.constraint, problem.max_tokens)
             drawn = sample(problem, self.sampler, n=wanted, seed=self._rng)
             self.samples.append(drawn)
             # a population is larger than what is wanted of it: answers are drawn from it by weight

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import LogitsProcessor
 
+from decoding.hf.limits import require_width
 from decoding.hf.masks import masked
 from decoding.hf.tracking import DEAD, ENDED, Tracking
 from grammars import DeadEnd, VocabularyError
@@ -21,8 +22,9 @@ class ConstraintProcessor(LogitsProcessor):
 
     `constraint`: a compiled grammar or any constraint of `samplers`; or a sequence of them, one for each prompt of the
     batch. What stands in the ids at the first call is prompt and is not constrained; `prompt_length` moves that
-    border, to go on with a text that was begun earlier. The processor may be used again and again: rows are recognised
-    by their ids (see `tracking`).
+    border, to go on with a text that was begun earlier; assisted decoding (`prompt_lookup_num_tokens`,
+    `assistant_model`) needs it too. The processor may be used again and again: rows are recognised by their ids (see
+    `tracking`).
 
     Rows that have ended may only be padded. Where a beam search keeps rows that are impossible, because it needs more
     rows than the language has texts, they stay at minus infinity.
@@ -47,9 +49,15 @@ class ConstraintProcessor(LogitsProcessor):
         if not constraints:
             raise VocabularyError("no constraint was given")
         self._tracking = Tracking(constraints, prompt_length)
+        self._width = -1  # how many logits were seen, and found to fit
+        self._words = max(each.vocabulary.words for each in constraints)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """The scores with minus infinity for every token that must not follow."""
+        if scores.shape[-1] != self._width:
+            for constraint in self._tracking.constraints:
+                require_width(constraint.vocabulary, scores.shape[-1])
+            self._width = scores.shape[-1]
         states = self._tracking.states(np.ascontiguousarray(input_ids.cpu().numpy(), np.int64))
         out = masked(scores, self._masks(states))
         _check(states, out)
@@ -57,19 +65,23 @@ class ConstraintProcessor(LogitsProcessor):
 
     def _masks(self, states: list[int]) -> NDArray[np.uint32]:
         constraints = self._tracking.constraints
-        words = max(constraint.vocabulary.words for constraint in constraints)
-        masks = np.zeros((len(states), words), np.uint32)
-        for row, state in enumerate(states):
-            constraint = constraints[self._tracking.constraint_of(row, len(states))]
-            if state in (DEAD, ENDED):
-                masks[row, : constraint.vocabulary.words] = constraint.vocabulary.end_row
-            else:
-                constraint.fill_masks([state], masks[row : row + 1])
+        masks = np.zeros((len(states), self._words), np.uint32)
+        each = len(states) // len(constraints)
+        for number, constraint in enumerate(constraints):
+            begin = number * each
+            own, rows = states[begin : begin + each], masks[begin : begin + each]
+            live = [row for row, state in enumerate(own) if state >= 0]
+            if len(live) == each:
+                constraint.fill_masks(own, rows)
+                continue
+            rows[:, : constraint.vocabulary.words] = constraint.vocabulary.end_row
+            for row in live:
+                constraint.fill_masks([own[row]], rows[row : row + 1])
         return masks
 
 
 def _check(states: list[int], out: torch.Tensor) -> None:
-    best = out.max(dim=-1).values
+    best = out.amax(dim=-1)
     for row, value in enumerate(best.tolist()):
         if value > -torch.inf or states[row] in (DEAD, ENDED):
             continue

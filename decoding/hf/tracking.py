@@ -1,16 +1,18 @@
 """Where each row of a batch stands in its constraint, found from nothing but the ids that `generate` shows.
 
 `generate` calls a processor with all ids so far; it repeats rows for several answers, permutes them for beams and
-starts the next call without a word. So rows are recognised by what was generated in them: the table of the previous
-step says which state belongs to which text, and a row is one token more than some text of that table. If it is not,
-a new call has begun, and everything that stands there now is prompt.
+starts the next call without a word. So rows are recognised by their ids: each is one token more than some row of the
+step before, nearly always the same one, and goes on from that row's state. If one is not, a new call has begun, and
+everything that stands there now is prompt. Assisted decoding tries tokens and takes them back: then a text of the same
+call looks like the prompt of a new one, and where the prompt ends has to be told.
 
 Rows of one prompt stand side by side, so with k constraints for n rows, row i has constraint i·k // n.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,7 @@ from samplers.protocols import DEAD, Constraint
 ENDED = -2  # behind an end token: padding follows
 
 Ints = NDArray[np.int64]
+Move = tuple[int, int, int]  # the number of a constraint, a state of it, the token that comes
 
 
 class Tracking:
@@ -30,8 +33,9 @@ class Tracking:
     def __init__(self, constraints: Sequence[Constraint], prompt_length: int | None = None):
         self.constraints = tuple(constraints)
         self._given_length = prompt_length
-        self._prompt: Ints = np.zeros((0, 0), np.int64)
-        self._table: dict[tuple[int, bytes], int] = {}
+        self._ids: Ints = np.zeros((0, 0), np.int64)  # those of the latest step
+        self._begin = 0  # where the prompt ends in them
+        self._states: list[int] = []
         self._pins: list[object] = []
 
     def constraint_of(self, row: int, rows: int) -> int:
@@ -45,54 +49,78 @@ class Tracking:
                 f"{len(ids)} rows cannot be shared out among {len(self.constraints)} constraints",
                 hint="give one constraint, or one for each prompt of the batch",
             )
-        if not self._goes_on(ids):
-            self._begin(ids)
-        known: dict[tuple[int, bytes], int] = {}
-        states: list[int] = []
-        begin = self._prompt.shape[1]
-        for row, generated in enumerate(ids[:, begin:]):
-            number = self.constraint_of(row, len(ids))
-            key = (number, generated.tobytes())
-            if key not in known:
-                known[key] = self._state(number, generated)
-            states.append(known[key])
-        self._table = known
+        before = self._before(ids)
+        if before is None:
+            self._refuse_what_went_back(ids)
+            self._states = self._from_prompt(ids)
+        else:
+            self._states = self._after(before, ids[:, -1])
+        self._ids = ids.copy()  # beam searches write to theirs
         self._pins = [self._pin(number) for number in range(len(self.constraints))]
+        return self._states
+
+    def _before(self, ids: Ints) -> list[int] | None:
+        """The states of the rows without their last tokens, or None if they were not there in the step before."""
+        if ids.shape != (len(self._ids), self._ids.shape[1] + 1):
+            return None
+        if np.array_equal(ids[:, :-1], self._ids):
+            return self._states
+        begin = self._begin
+        if not np.array_equal(ids[:, :begin], self._ids[:, :begin]):
+            return None
+        known = dict(zip(self._texts(self._ids[:, begin:]), self._states, strict=True))
+        texts = self._texts(ids[:, begin:-1])
+        return [known[text] for text in texts] if known.keys() >= set(texts) else None
+
+    def _refuse_what_went_back(self, ids: Ints) -> None:
+        """Is it a prompt, or the text of a call that goes on? Guessing wrong would be a text out of the language."""
+        length = ids.shape[1]
+        is_within = len(ids) == len(self._ids) and self._begin < length <= self._ids.shape[1]
+        if self._given_length is None and is_within and np.array_equal(ids[:, :-1], self._ids[:, : length - 1]):
+            raise StateError(
+                "generate went back to the middle of a text, as assisted decoding does: where does the prompt end?",
+                hint="ConstraintProcessor(constraint, prompt_length=input_ids.shape[1]), or a new one for each prompt",
+            )
+
+    def _texts(self, generated: Ints) -> list[tuple[int, bytes]]:
+        return [(self.constraint_of(row, len(generated)), ids.tobytes()) for row, ids in enumerate(generated)]
+
+    def _from_prompt(self, ids: Ints) -> list[int]:
+        self._begin = ids.shape[1] if self._given_length is None else min(self._given_length, ids.shape[1])
+        states = [int(self.constraints[self.constraint_of(row, len(ids))].start) for row in range(len(ids))]
+        for tokens in ids[:, self._begin :].T:
+            states = self._after(states, tokens)
         return states
 
-    def _goes_on(self, ids: Ints) -> bool:
-        begin = self._prompt.shape[1]
-        if len(ids) != len(self._prompt) or ids.shape[1] <= begin or not np.array_equal(ids[:, :begin], self._prompt):
-            return False
-        return all(
-            (self.constraint_of(row, len(ids)), generated[:-1].tobytes()) in self._table
-            for row, generated in enumerate(ids[:, begin:])
-        )
-
-    def _begin(self, ids: Ints) -> None:
-        length = ids.shape[1] if self._given_length is None else min(self._given_length, ids.shape[1])
-        self._prompt = ids[:, :length].copy()
-        self._table = {}
-
-    def _state(self, number: int, generated: Ints) -> int:
-        before = self._table.get((number, generated[:-1].tobytes())) if len(generated) else None
-        if before is not None:
-            return self._after(number, before, int(generated[-1]))
-        state = int(self.constraints[number].start)
-        for token in generated.tolist():
-            state = self._after(number, state, token)
-        return state
-
-    def _after(self, number: int, state: int, token: int) -> int:
-        constraint = self.constraints[number]
-        if state in (DEAD, ENDED):
-            return state
-        if token >= constraint.vocabulary.size:
-            return DEAD
-        if token in constraint.vocabulary.eos:
-            return ENDED if constraint.accepts(state) else DEAD
-        return int(constraint.advance_many([state], [token])[0])
+    def _after(self, states: list[int], tokens: Ints) -> list[int]:
+        """The states one token further; what several rows do is asked once."""
+        numbers = (self.constraint_of(row, len(states)) for row in range(len(states)))
+        moves = list(zip(numbers, states, tokens.tolist(), strict=True))
+        after: dict[Move, int] = {}
+        for number, distinct in groupby(sorted(set(moves)), key=lambda move: move[0]):
+            after |= _moved(self.constraints[number], distinct)
+        return [after[move] for move in moves]
 
     def _pin(self, number: int) -> object:
-        states = [state for (owner, _), state in self._table.items() if owner == number and state >= 0]
-        return pinned(self.constraints[number], states)
+        rows = len(self._states)
+        states = {state for row, state in enumerate(self._states) if self.constraint_of(row, rows) == number}
+        return pinned(self.constraints[number], list(states))
+
+
+def _moved(constraint: Constraint, moves: Iterable[Move]) -> dict[Move, int]:
+    after: dict[Move, int] = {}
+    asked: list[Move] = []
+    for move in moves:
+        _, state, token = move
+        if state in (DEAD, ENDED):
+            after[move] = state
+        elif token >= constraint.vocabulary.size:
+            after[move] = DEAD
+        elif token in constraint.vocabulary.eos:
+            after[move] = ENDED if constraint.accepts(state) else DEAD
+        else:
+            asked.append(move)
+    if asked:
+        states = constraint.advance_many([state for _, state, _ in asked], [token for _, _, token in asked])
+        after.update(zip(asked, states.tolist(), strict=True))
+    return after

@@ -104,6 +104,28 @@ def test_a_batch_with_a_constraint_for_each_row_equals_its_rows_alone(
         assert answers(tokenizer, alone, one.input_ids.shape[1]) == [answer]
 
 
+ASSISTED = {"do_sample": False, "max_new_tokens": 60, "prompt_lookup_num_tokens": 4}
+TWICE = 'User: Say it twice: {"name": "Ada", "age": 36}\nAssistant: '
+
+
+def test_assisted_decoding_writes_what_plain_decoding_does(built_in: tuple[Any, Any], vocabulary: Vocabulary) -> None:
+    model, tokenizer = built_in
+    prompt = tokenizer(TWICE, return_tensors="pt")
+    constraint = json_schema(PERSON).compile(vocabulary)
+    options = {"do_sample": False, "max_new_tokens": 60}
+    plain = model.generate(**prompt, **options, logits_processor=[ConstraintProcessor(constraint)])
+    process = ConstraintProcessor(constraint, prompt_length=prompt.input_ids.shape[1])
+    for _ in range(2):
+        assert torch.equal(plain, model.generate(**prompt, **ASSISTED, logits_processor=[process]))
+
+
+def test_assisted_decoding_has_to_say_where_the_prompt_ends(built_in: tuple[Any, Any], vocabulary: Vocabulary) -> None:
+    model, tokenizer = built_in
+    process = ConstraintProcessor(json_schema(PERSON).compile(vocabulary))
+    with pytest.raises(StateError, match="prompt_length"):
+        model.generate(**tokenizer(TWICE, return_tensors="pt"), **ASSISTED, logits_processor=[process])
+
+
 def test_what_generate_draws_is_the_law_of_masking(built_in: tuple[Any, Any], vocabulary: Vocabulary) -> None:
     """P renormalised at every token, computed exactly by walking all texts."""
     model, tokenizer = built_in
@@ -148,6 +170,20 @@ def test_masks_reach_logits_of_any_width() -> None:
     for width in (5, 32, 33, 64, 70):
         out = masked(torch.zeros(1, width), masks)[0]
         assert [i for i in range(width) if out[i] == 0] == list(range(min(width, 33)))
+
+
+@pytest.mark.parametrize("width", [1, 31, 32, 64, 97, 200])
+@pytest.mark.parametrize("words", [1, 2, 4, 9])
+def test_scores_are_kept_or_forbidden_bit_by_bit(width: int, words: int) -> None:
+    rng = np.random.default_rng(width * words)
+    scores = rng.normal(size=(3, width)).astype(np.float32)
+    scores[0, rng.integers(width)] = np.nan
+    scores[1, rng.integers(width)] = np.inf
+    masks = rng.integers(0, 1 << 32, size=(3, words), dtype=np.uint64).astype(np.uint32)
+    bits = np.unpackbits(masks.view(np.uint8), axis=1, count=max(width, 32 * words), bitorder="little")[:, :width]
+    given = torch.from_numpy(scores.copy())
+    np.testing.assert_array_equal(masked(given, masks).numpy(), np.where(bits == 1, scores, -np.inf))
+    np.testing.assert_array_equal(given.numpy(), scores)  # which `output_logits` may want to show
 
 
 def test_rows_are_recognised_when_beams_permute_them(vocabulary: Vocabulary) -> None:
