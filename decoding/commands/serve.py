@@ -5,7 +5,9 @@ Exit codes: 0 stopped by a signal, after what was under way had its time; 2 the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,8 +19,12 @@ if TYPE_CHECKING:
 
 HostOption = Annotated[str, typer.Option("--host", help="The address to listen at; 0.0.0.0 is every one.")]
 PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="The port to listen at.")]
-BackendOption = Annotated[str, typer.Option("--backend", help="What runs a model of Hugging Face: hf.")]
+BackendOption = Annotated[str, typer.Option("--backend", help="What runs the model: hf or vllm.")]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="Where it runs, such as cuda or cpu.")]
+EngineOption = Annotated[
+    list[str] | None,
+    typer.Option("--engine", metavar="NAME=VALUE", help="With vllm: an option of its engine, repeatable."),
+]
 RunningOption = Annotated[int, typer.Option("--max-running", min=1, help="Texts that are written at the same time.")]
 QueueOption = Annotated[int, typer.Option("--max-waiting", min=0, help="Texts that may wait; more are told to wait.")]
 TokensOption = Annotated[int, typer.Option("--max-tokens", min=1, help="Most new tokens of a request.")]
@@ -29,6 +35,7 @@ def serve(
     model: ModelOption = None,
     backend: BackendOption = "hf",
     device: DeviceOption = None,
+    engine: EngineOption = None,
     host: HostOption = "127.0.0.1",
     port: PortOption = 8000,
     max_running: RunningOption = 64,
@@ -41,18 +48,17 @@ def serve(
     \b
     scansion serve
     scansion serve --model Qwen/Qwen2.5-0.5B-Instruct --device cuda --host 0.0.0.0
+    scansion serve --model Qwen/Qwen2.5-7B-Instruct --backend vllm --engine tensor_parallel_size=2
     curl localhost:8000/v1/completions -d '{"prompt": "Call 555-0100. Phone: ", "regex": "[0-9]{3}-[0-9]{4}"}' \\
         -H 'content-type: application/json'
     """
     from decoding.server import serve as run
     from decoding.server.limits import ServerLimits
 
-    if backend != "hf":
-        raise typer.BadParameter(
-            f"there is no backend {backend!r}: vLLM has a server of its own, for which this package has plugins "
-            "(python -c 'import decoding.vllm; help(decoding.vllm)')",
-            param_hint="--backend",
-        )
+    if backend not in ("hf", "vllm"):
+        raise typer.BadParameter(f"there is no backend {backend!r}, there are hf and vllm", param_hint="--backend")
+    if engine and backend != "vllm":
+        raise typer.BadParameter("these are options of vLLM: add --backend vllm", param_hint="--engine")
     limits = ServerLimits(
         running=max_running,
         queue=max_waiting,
@@ -60,7 +66,38 @@ def serve(
         default_tokens=min(max_tokens, ServerLimits().default_tokens),
         grace_seconds=grace,
     )
-    run(_served(model, device), limits, host=host, port=port)
+    if backend == "vllm":
+        served = _in_vllm(model, {"max_num_seqs": max_running} | engine_options(engine or []))
+    else:
+        served = _served(model, device)
+    run(served, limits, host=host, port=port)
+
+
+def engine_options(given: list[str]) -> dict[str, Any]:
+    """Options of vLLM's engine: JSON where it is JSON, and otherwise text.
+
+    >>> engine_options(["tensor_parallel_size=2", "dtype=float32", "enforce_eager=true"])
+    {'tensor_parallel_size': 2, 'dtype': 'float32', 'enforce_eager': True}
+    """
+    options: dict[str, Any] = {}
+    for each in given:
+        name, is_given, value = each.partition("=")
+        if not is_given or not name.isidentifier():
+            raise typer.BadParameter(f"{each!r} is no NAME=VALUE", param_hint="--engine")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options
+
+
+def _in_vllm(model: str | None, options: dict[str, Any]) -> ServedModel:
+    from decoding.embedded import hf_directory
+    from decoding.server.vllm.model import VLLMServed
+
+    built_in = {"dtype": "float32", "block_size": 32} if model is None else {}
+    name = model or str(hf_directory())
+    return _loaded(name, lambda: VLLMServed(name, model or "built-in", **(built_in | options)))
 
 
 def _served(model: str | None, device: str | None) -> ServedModel | None:
@@ -74,8 +111,14 @@ def _served(model: str | None, device: str | None) -> ServedModel | None:
         raise BackendUnavailable(
             f"{model} is a model of Hugging Face, and {error.name} is missing", hint="pip install 'scansion[hf,serve]'"
         ) from error
+    return _loaded(model, lambda: load_served(model, device))
+
+
+def _loaded(name: str, load: Callable[[], ServedModel]) -> ServedModel:
+    from grammars import BackendUnavailable
+
     with messages.status("loading the model"):
         try:
-            return load_served(model, device)
-        except (OSError, ValueError) as error:
-            raise BackendUnavailable(f"the model {model!r} cannot be loaded: {str(error).splitlines()[0]}") from error
+            return load()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise BackendUnavailable(f"the model {name!r} cannot be loaded: {str(error).splitlines()[0]}") from error

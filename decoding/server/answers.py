@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from decoding.server.jobs import Job, Order, chosen, finite, rows_told
+from decoding.server.jobs import Job, chosen, finite, rows_told
+from decoding.server.order import Order
 from decoding.server.reading import Part
 from decoding.server.runs import Done, Event, Piece, Token
 from samplers.samples import END, Samples

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from difflib import get_close_matches
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -29,14 +31,23 @@ from decoding.server.dialects import Form
 from decoding.server.faults import Fault
 from decoding.server.fields import ChatRequest, CompletionRequest, ResponsesRequest
 from decoding.server.host import Host
-from decoding.server.jobs import Job, Order
+from decoding.server.jobs import Job
 from decoding.server.limits import ServerLimits
 from decoding.server.models import BuiltIn, ServedModel
+from decoding.server.order import Order
 from decoding.server.orders import Desk
 from decoding.server.page import add_page
 from decoding.server.responses import Streamed, response
 from decoding.server.turns import Turn
-from decoding.server.wire import BoundedBodies, ClientGone, error_response, event_stream, json_response, unless_gone
+from decoding.server.wire import (
+    BoundedBodies,
+    ClientGone,
+    PlainRoute,
+    error_response,
+    event_stream,
+    json_response,
+    unless_gone,
+)
 from grammars import ScansionError
 from grammars.provenance import VERSION
 
@@ -62,6 +73,7 @@ def create_app(model: ServedModel | None = None, limits: ServerLimits | None = N
 
     app = FastAPI(title="scansion", version=VERSION, lifespan=lifespan, docs_url="/docs", redoc_url=None)
     app.state.host = host
+    app.router.route_class = PlainRoute
     app.add_middleware(BoundedBodies, most=host.limits.body_bytes)
     _add_errors(app)
     _add_endpoints(app, host)
@@ -74,8 +86,17 @@ def serve(model: ServedModel | None = None, limits: ServerLimits | None = None, 
     """Serve until interrupted; what is under way then may end within the grace that the limits give."""
     limits = limits or ServerLimits()
     app = create_app(model, limits)
-    asyncio.run(_warm(app.state.host))
-    uvicorn.run(app, host=host, port=port, log_level="info", timeout_graceful_shutdown=int(limits.grace_seconds))
+    signal.signal(signal.SIGTERM, _terminated)  # uvicorn passes the signal on when it has ended
+    try:
+        asyncio.run(_warm(app.state.host))
+        uvicorn.run(app, host=host, port=port, log_level="info", timeout_graceful_shutdown=int(limits.grace_seconds))
+    finally:
+        app.state.host.model.close()
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    """End as a program does, so that what is held is given back: without this a model's process would live on."""
+    raise SystemExit(0)
 
 
 async def _warm(host: Host) -> None:
@@ -191,13 +212,15 @@ def _add_reports(app: FastAPI, host: Host) -> None:
             raise Fault(f"there is no model {name!r}", param="model", code="model_not_found", status=404)
         return json_response(_model(host))
 
-    @app.get("/health")
-    async def health() -> Json:
-        return {"status": "ok", "model": host.model.name}
+    @app.get("/health", responses=_documented_errors())
+    async def health() -> Response:
+        status = host.model.status
+        return json_response({"status": status, "model": host.model.name}, 200 if status == "ok" else 503)
 
     @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
-        return Response(host.metrics.text(host.scheduler), media_type="text/plain; version=0.0.4")
+        figures = host.metrics.text(host.scheduler) + host.model.figures()
+        return Response(figures, media_type="text/plain; version=0.0.4")
 
 
 def _model(host: Host) -> Json:
@@ -224,6 +247,8 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def missing(request: Request, error: HTTPException) -> Response:
+        if isinstance(error.__cause__, Fault):  # fastapi wraps what the reading of a body raises
+            return error_response(error.__cause__)
         answer = error_response(Fault(str(error.detail), code="http_error", status=error.status_code))
         answer.headers.update(error.headers or {})
         return answer

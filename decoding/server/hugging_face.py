@@ -25,8 +25,9 @@ import torch
 from numpy.typing import NDArray
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
-from decoding.server.models import Message, plain_conversation
-from decoding.server.turns import MARKERS
+from decoding.server.models import InProcess
+from decoding.server.tokenized import TokenizedPrompts
+from decoding.server.turns import with_ordinary_markers
 from grammars import Vocabulary
 
 Floats = NDArray[np.float64]
@@ -34,7 +35,7 @@ Ints = NDArray[np.int64]
 _Layers = list[tuple[torch.Tensor, torch.Tensor]]
 
 
-class HuggingFaceServed:
+class HuggingFaceServed(TokenizedPrompts, InProcess):
     """A causal language model and its tokenizer.
 
     >>> from decoding.embedded import as_transformers
@@ -45,39 +46,20 @@ class HuggingFaceServed:
     """
 
     def __init__(self, model: Any, tokenizer: Any, name: str = "model"):
-        self.name = name
-        self._model, self._tokenizer = model, tokenizer
-        self.vocabulary = _vocabulary(model, tokenizer)
+        super().__init__(tokenizer, _vocabulary(model, tokenizer), name)
+        self._model = model
         self.context = int(getattr(model.config, "max_position_embeddings", 0) or 1 << 15)
-        self.lead = "" if getattr(tokenizer, "chat_template", None) else " "
         self._lock = Lock()
         self._rows: dict[bytes, int] = {}
         self._lengths: Ints = np.zeros(0, np.int64)
         self._layers: _Layers = []
         self._keeps = True
 
-    def prompt(self, text: str) -> Ints:
-        return self._ids(self._tokenizer(text).input_ids)
-
-    def conversation(self, messages: Sequence[Message], tools: Sequence[Any]) -> Ints:
-        if not getattr(self._tokenizer, "chat_template", None):
-            return self.prompt(plain_conversation(messages))
-        text = self._tokenizer.apply_chat_template(
-            list(messages), tools=list(tools) or None, add_generation_prompt=True, tokenize=False
-        )
-        return self._ids(self._tokenizer(text, add_special_tokens=False).input_ids)
-
     def log_probs(self, sequences: Sequence[Ints]) -> Floats:
         with self._lock, torch.inference_mode():
             if self._keeps:
                 return self._normalised(self._grown(sequences))
             return self._normalised(torch.cat([self._read(sequence)[0] for sequence in sequences]))
-
-    def _ids(self, ids: Sequence[int]) -> Ints:
-        if len(ids):
-            return np.array(ids, np.int64)
-        begin = self._tokenizer.bos_token_id
-        return np.array([self.vocabulary.eos[0] if begin is None else begin], np.int64)
 
     # -- one step -------------------------------------------------------------------------------------------------
 
@@ -166,11 +148,7 @@ def _vocabulary(model: Any, tokenizer: Any) -> Vocabulary:
 
     ends = getattr(model.generation_config, "eos_token_id", None)
     eos = None if ends is None else [ends] if isinstance(ends, int) else list(ends)
-    found = vocabulary_from(tokenizer, eos=eos, size=int(model.config.vocab_size))
-    ordinary = {token for token in found.special if found.tokens[token].decode("utf-8", "replace") in MARKERS}
-    if not ordinary:
-        return found
-    return Vocabulary(found.tokens, eos=found.eos, special=found.special - ordinary)
+    return with_ordinary_markers(vocabulary_from(tokenizer, eos=eos, size=int(model.config.vocab_size)))
 
 
 def load_served(name: str, device: str | None = None) -> HuggingFaceServed:

@@ -8,49 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from decoding.server.closing import Closing
-from decoding.server.drawing import Drawing, Knobs
 from decoding.server.faults import Fault, fault_of
 from decoding.server.limits import ServerLimits
 from decoding.server.models import Prompted
-from decoding.server.runs import Done, Drawn, Event, Failed, Listener, Run, Writing
+from decoding.server.order import Order
+from decoding.server.runs import Done, Drawn, Event, Failed, Listener, Run, Work
 from decoding.server.scheduler import Scheduler
-from decoding.server.turns import Turn
 from grammars import BudgetExhausted
 from samplers.problem import Problem
 from samplers.protocols import Constraint, Sampler
 from samplers.samples import Samples
 
 Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is to be written: by which turn, how, and how many of them behind each prompt."""
-
-    prompts: tuple[Ints, ...]
-    turn: Turn
-    knobs: Knobs = field(default_factory=Knobs)
-    max_tokens: int | None = None
-    n: int = 1
-    seed: int | None = None
-    stops: tuple[str, ...] = ()
-    top: int | None = None
-    """How many alternatives are told of each token; None: nothing."""
-    sampler: Sampler | None = None
-    source: str = "prompt"
-    """The field from which the prompt came."""
-
-    @property
-    def prompt_tokens(self) -> int:
-        """The tokens that are read."""
-        return sum(map(len, self.prompts))
 
 
 class Job:
@@ -61,11 +36,11 @@ class Job:
         self._scheduler, self._limits = scheduler, limits
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[tuple[int, Event]] = asyncio.Queue()
-        self._runs: list[Run] = []
+        self._runs: list[Work] = []
         self._is_gone = False
 
-    def begin(self, constraint: Constraint) -> None:
-        """Hand everything to the scheduler."""
+    def begin(self, constraint: Constraint, closing: Closing) -> None:
+        """Hand everything to the scheduler. All texts share what is known of how they can be closed."""
         order = self.order
         budgets = [self._budget(prompt) for prompt in order.prompts]
         seeds = np.random.SeedSequence(order.seed).spawn(len(order.prompts) * order.n)
@@ -74,9 +49,9 @@ class Job:
             if order.sampler is not None:
                 self._runs.append(self._drawn(problem, prompt, order.sampler, seeds[number], number))
                 continue
-            closing = None if order.turn.is_free else Closing(constraint)
+            rule = None if order.turn.is_free else closing
             for index in range(number * order.n, (number + 1) * order.n):
-                self._runs.append(self._writing(problem, prompt, closing, seeds[index], index))
+                self._runs.append(self._writing(problem, prompt, rule, seeds[index], index))
         self._scheduler.submit([run for run in self._runs if not run.cancelled])
         if self._is_gone:  # the client left meanwhile
             self.cancel()
@@ -120,12 +95,8 @@ class Job:
         calls = self._limits.model_calls
         return Drawn(prompt, problem, sampler, self.order.n, seeded, self._listener(number), calls)
 
-    def _writing(self, problem: Problem, prompt: Ints, closing: Closing | None, seed: Any, number: int) -> Run:
-        order, seeded = self.order, np.random.default_rng(seed)
-        drawing, tell = Drawing(order.knobs, closing), self._listener(number)
-        return Writing(
-            prompt, problem, drawing, seeded, tell, stops=order.stops, open_ended=order.turn.is_free, top=order.top
-        )
+    def _writing(self, problem: Problem, prompt: Ints, closing: Closing | None, seed: Any, number: int) -> Work:
+        return self._scheduler.writing(self.order, problem, prompt, closing, seed, self._listener(number))
 
     def _listener(self, number: int) -> Listener:
         def tell(event: Event) -> None:

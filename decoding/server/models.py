@@ -46,8 +46,35 @@ class ServedModel(Protocol):
         """Normalised log-probabilities behind each sequence, the prompt included."""
         ...
 
+    @property
+    def status(self) -> str:
+        """ "ok" if requests are served, otherwise in one word why not."""
+        ...
 
-class BuiltIn:
+    def figures(self) -> bytes:
+        """What it counts itself, in the format of Prometheus."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is held."""
+        ...
+
+
+class InProcess:
+    """A model that lives and dies with this process."""
+
+    @property
+    def status(self) -> str:
+        return "ok"
+
+    def figures(self) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        """Nothing is to be given back."""
+
+
+class BuiltIn(InProcess):
     """The built-in model, with steady numbers.
 
     >>> model = BuiltIn()

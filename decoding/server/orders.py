@@ -22,10 +22,10 @@ from decoding.server.fields import (
     ResponsesRequest,
     Sampling,
 )
-from decoding.server.jobs import Ints, Order
 from decoding.server.limits import ServerLimits
 from decoding.server.models import Message as PlainMessage
 from decoding.server.models import ServedModel, checked_text
+from decoding.server.order import Ints, Order
 from decoding.server.turns import ToolSpec, Turn, called, tools_of
 from samplers.errors import InvalidOption
 from samplers.protocols import Sampler
@@ -86,7 +86,10 @@ class Desk:
         self._at_most("top_logprobs", top or 0, self.limits.top_logprobs)
         knobs, sampler = self._knobs(request), self._sampler(request, n, stops, top)
         seed = None if request.seed is None else abs(request.seed)
-        return Order(prompts, turn, knobs, max_tokens, n, seed, stops, top, sampler)
+        piecewise = bool(request.stream) or bool(stops)
+        return Order(
+            prompts, turn, knobs, max_tokens, n, seed, stops, top, sampler, piecewise=piecewise, watched=request.watch
+        )
 
     def _turn(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import numpy as np
 from fastapi import FastAPI
@@ -37,6 +37,13 @@ class ParticlesRequest(Constraints):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
+_ICON: Final = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path d="M3 4q2.5 6 5 0M8 13h5" fill="none" '
+    'stroke="#2667d9" stroke-width="2" stroke-linecap="round"/></svg>'
+)
+"""A short syllable and a long one, as metres are written. Browsers ask for it whether the page names it or not."""
+
+
 @cache
 def _page() -> str:
     return (Path(__file__).parent / "page.html").read_text("utf-8")
@@ -49,6 +56,10 @@ def add_page(app: FastAPI, host: Host) -> None:
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     async def page() -> HTMLResponse:
         return HTMLResponse(_page())
+
+    @app.get("/favicon.ico", include_in_schema=False)
+    async def icon() -> Response:
+        return Response(_ICON, media_type="image/svg+xml")
 
     @app.get("/scansion/about")
     async def about() -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 A run says for which prefixes it needs log-probabilities (`contexts`), and takes them (`take`). A `Writing` is one text
 that is told piece by piece; a `Drawn` is any sampler of `samplers`, whose texts are there at its end. Both are samplers
-stepped by hand: `samplers.driver` does the same for one run alone.
+stepped by hand: `samplers.driver` does the same for one run alone. Where an engine writes texts by itself
+(`decoding.server.vllm`) a text is `Work` that is not stepped.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from decoding.server.closing import Closing
 from decoding.server.drawing import Drawing
 from decoding.server.reading import Stops
 from grammars import BudgetExhausted
@@ -67,17 +69,28 @@ class Failed:
 
 
 Event = Piece | Done | Failed | Samples
+_NEAR: Final = 8  # tokens between what is needed and what is left
 Listener = Callable[[Event], None]
 
 
-class Run(ABC):
-    """One sampler at work behind a prompt; `tell` is called in the scheduler's thread."""
+class Work:
+    """What can be told of, and given up; `tell` is called in the thread that does it."""
 
     cancelled = False
 
-    def __init__(self, prompt: Ints, problem: Problem, sampler: Sampler, n: int, seed: Any, tell: Listener):
-        self.prompt = prompt
+    def __init__(self, tell: Listener):
         self.tell = tell
+
+
+class Run(Work, ABC):
+    """One sampler at work behind a prompt; `tell` is called in the scheduler's thread."""
+
+    is_aside = False
+    """Whether a step is under way elsewhere than in the scheduler's thread."""
+
+    def __init__(self, prompt: Ints, problem: Problem, sampler: Sampler, n: int, seed: Any, tell: Listener):
+        super().__init__(tell)
+        self.prompt = prompt
         self._problem, self._sampler = problem, sampler
         self._tape: Tape = seeded(seed)
         self._state = sampler.init(problem, n, self._tape)
@@ -85,7 +98,12 @@ class Run(ABC):
     @property
     def contexts(self) -> Contexts:
         """The prefixes that wait for log-probabilities; none when all is done."""
-        return () if self.cancelled else self._state.contexts
+        return () if self.cancelled or self.is_aside else self._state.contexts
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the next step may take so long that others must not wait for it."""
+        return False
 
     @property
     def sequences(self) -> Iterator[Ints]:
@@ -99,6 +117,53 @@ class Run(ABC):
     def _stepped(self, log_probs: Floats) -> Info:
         self._state, info = self._sampler.step(self._problem, self._state, log_probs, self._tape)
         return info
+
+
+class Teller:
+    """Tells a text as its tokens come: no half characters, and nothing from a stop text on.
+
+    >>> told = []
+    >>> teller = Teller(told.append, stops=["."])
+    >>> [teller.write(Token(0, data, 0.0)) for data in (b"caf\\xc3", b"\\xa9", b" x", b"y. z")], teller.count
+    ([False, False, False, True], 4)
+    >>> [event.text for event in told[:-1]]
+    ['caf', 'é', ' x', 'y']
+    """
+
+    def __init__(self, tell: Listener, stops: Sequence[str] = ()):
+        self._tell = tell
+        self._decoder = getincrementaldecoder("utf-8")("replace")
+        self._stops = Stops(stops)
+        self._waiting: list[Token] = []  # tokens whose text is held back: half a character, perhaps a stop
+        self.count = 0
+
+    def write(self, *tokens: Token) -> bool:
+        """More tokens; whether a stop has come, behind which nothing may be written."""
+        text, is_over = "", False
+        for token in tokens:
+            self._waiting.append(token)
+            self.count += 1
+            more, is_over = self._stops.read(self._decoder.decode(token.data))
+            text += more
+            if is_over:
+                break
+        if text:
+            self._piece(text)
+        if is_over:
+            self._tell(Done("stop", self.count))
+        return is_over
+
+    def end(self, reason: str) -> None:
+        """The end, and before it what was held back."""
+        text, _ = self._stops.read(self._decoder.decode(b"", final=True))
+        rest = text + self._stops.rest()
+        if rest or self._waiting:
+            self._piece(rest)
+        self._tell(Done(reason, self.count))
+
+    def _piece(self, text: str) -> None:
+        self._tell(Piece(text, tuple(self._waiting)))
+        self._waiting = []
 
 
 class Writing(Run):
@@ -117,17 +182,24 @@ class Writing(Run):
         top: int | None = None,
     ):
         super().__init__(prompt, problem, drawing, 1, seed, tell)
-        self._decoder = getincrementaldecoder("utf-8")("replace")
-        self._stops, self._open_ended, self._top = Stops(stops), open_ended, top
-        self._waiting: list[Token] = []  # tokens whose text is held back: half a character, perhaps a stop
-        self._sampler = _closing_surely(drawing, problem)
+        self._teller = Teller(tell, stops)
+        self._open_ended, self._top = open_ended, top
+        self._closing = surely_closing(drawing.closing, problem)
+        self._sampler = replace(drawing, closing=self._closing)
+
+    @property
+    def is_slow(self) -> bool:
+        """Near its budget, where closing may have to be searched for."""
+        left = self._problem.max_tokens - len(self._state.tokens[0])
+        return self._closing is not None and not self._closing.surely_fits(int(self._state.states[0]), left - _NEAR)
 
     def take(self, log_probs: Floats) -> None:
         before = self._state
         info = self._stepped(log_probs)
         written = self._state.tokens[0]
         if len(written) > len(before.tokens[0]):
-            self._write(self._token(int(written[-1]), log_probs[0], int(before.states[0]), float(info.log_mass[0])))
+            token = self._token(int(written[-1]), log_probs[0], int(before.states[0]), float(info.log_mass[0]))
+            self.cancelled = self.cancelled or self._teller.write(token)
         if self.cancelled:
             return
         if not len(self._state.contexts):
@@ -136,27 +208,8 @@ class Writing(Run):
             complete = self._problem.constraint.accepts(int(self._state.states[0]))
             self._end("stop" if complete and not self._open_ended else "length")
 
-    def _write(self, token: Token) -> None:
-        self._waiting.append(token)
-        text, is_over = self._stops.read(self._decoder.decode(token.data))
-        if text:
-            self._tell(text)
-        if is_over:
-            self._finish("stop")
-
     def _end(self, reason: str) -> None:
-        text, _ = self._stops.read(self._decoder.decode(b"", final=True))
-        rest = text + self._stops.rest()
-        if rest or self._waiting:
-            self._tell(rest)
-        self._finish(reason)
-
-    def _tell(self, text: str) -> None:
-        self.tell(Piece(text, tuple(self._waiting)))
-        self._waiting = []
-
-    def _finish(self, reason: str) -> None:
-        self.tell(Done(reason, len(self._state.tokens[0])))
+        self._teller.end(reason)
         self.cancelled = True
 
     def _token(self, token: int, log_probs: Floats, state: int, log_mass: float) -> Token:
@@ -168,13 +221,12 @@ class Writing(Run):
         return Token(token, data, log_prob, tuple((t, float(log_probs[t])) for t in order), allowed, log_mass)
 
 
-def _closing_surely(drawing: Drawing, problem: Problem) -> Drawing:
-    """The drawing, which must be able to close from the start on; if nobody can tell, it goes on without."""
-    closing = drawing.closing
-    if closing is None or closing.fits(problem.constraint.start, problem.max_tokens):
-        return drawing
+def surely_closing(closing: Closing | None, problem: Problem) -> Closing | None:
+    """The rule of closing, which must hold from the start on; none if nobody can tell."""
+    if closing is None or closing.fits(problem.constraint.start, problem.max_tokens, is_first=True):
+        return closing
     if closing.undecided:
-        return replace(drawing, closing=None)
+        return None
     raise BudgetExhausted(
         f"no text of this form fits into {problem.max_tokens} tokens", hint="raise max_tokens, or give a shorter form"
     )

@@ -3,7 +3,7 @@
     while there is work:
         admit those who wait, as far as there is room
         rows = model(all sequences that running texts wait for)
-        each run takes its rows and makes one step
+        each run takes its rows and makes one step; what may take long is done aside, and joins again
 
 A run that fails, whatever the reason, fails alone. If the model fails, everybody who is running is told so, and the
 next ones find a scheduler that works. Whoever is cancelled is gone before the next forward.
@@ -16,35 +16,56 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
+from decoding.server.closing import Closing
+from decoding.server.drawing import Drawing
 from decoding.server.faults import Fault, overloaded, stopping
 from decoding.server.models import ServedModel
-from decoding.server.runs import Failed, Run
+from decoding.server.order import Order
+from decoding.server.runs import Failed, Listener, Run, Work, Writing
+from decoding.server.turns import Turn
+from grammars import Limits
 from samplers.evaluation import checked_rows
+from samplers.problem import Problem
 
 _log = logging.getLogger(__name__)
 Observer = Callable[[int, float], None]
+Ints = NDArray[np.int64]
 
 
 def _nothing(rows: int, seconds: float) -> None:
     pass
 
 
+_NO_OTHERS = Limits()
+
+
 class Scheduler:
-    """Runs of one model. `observe` is told the rows and seconds of every step."""
+    """Runs of one model. `observe` is told the rows and seconds of every step; `grammars` are the limits under which
+    turns are compiled."""
 
     def __init__(
-        self, model: ServedModel, most_running: int = 64, most_waiting: int = 256, observe: Observer = _nothing
+        self,
+        model: ServedModel,
+        most_running: int = 64,
+        most_waiting: int = 256,
+        observe: Observer = _nothing,
+        grammars: Limits = _NO_OTHERS,
     ):
         self.model = model
+        self._grammars = grammars
         self._most_running, self._most_waiting, self._observe = most_running, most_waiting, observe
         self._running: list[Run] = []
         self._waiting: deque[Run] = deque()
         self._changed = threading.Condition()
         self._closing = self._stopped = False
+        self._aside = ThreadPoolExecutor(1, "scansion-aside")
         self._thread = threading.Thread(target=self._work, name="scansion-scheduler", daemon=True)
         self._thread.start()
 
@@ -58,18 +79,25 @@ class Scheduler:
         """How many wait."""
         return len(self._waiting)
 
-    def submit(self, runs: Sequence[Run]) -> None:
-        """All of these runs, or none if they are too many."""
+    def writing(
+        self, order: Order, problem: Problem, prompt: Ints, closing: Closing | None, seed: Any, tell: Listener
+    ) -> Work:
+        """One text of an order, ready to be submitted."""
+        drawing, seeded, is_free = Drawing(order.knobs, closing), np.random.default_rng(seed), order.turn.is_free
+        return Writing(prompt, problem, drawing, seeded, tell, stops=order.stops, open_ended=is_free, top=order.top)
+
+    def preparing(self, turn: Turn) -> AbstractContextManager[None]:
+        """Around the compilation of a turn: whoever needs an automaton of their own can begin."""
+        return nullcontext()
+
+    def submit(self, runs: Sequence[Work], *, beside: int = 0) -> None:
+        """All of these runs, or none if they are too many; `beside` counts what is done elsewhere."""
         with self._changed:
-            if self._closing:
-                raise stopping()
-            under_way = len(self._running) + len(self._waiting)
-            if under_way + len(runs) > self._most_running + self._most_waiting:
-                raise overloaded(1 + len(self._waiting) // 32)
-            self._waiting.extend(runs)
+            self._admit(len(runs) + beside)
+            self._waiting.extend(cast("Sequence[Run]", runs))
             self._changed.notify()
 
-    def cancel(self, runs: Sequence[Run]) -> None:
+    def cancel(self, runs: Sequence[Work]) -> None:
         """Stop these runs; nothing more is told of them."""
         with self._changed:
             for run in runs:
@@ -82,14 +110,23 @@ class Scheduler:
         with self._changed:
             self._closing = True
         end = time.monotonic() + grace
-        while (self._running or self._waiting) and time.monotonic() < end:
+        while (self.running or self.waiting) and time.monotonic() < end:
             time.sleep(0.02)
         with self._changed:
             self._stopped = True
             self._changed.notify()
         self._thread.join()
+        self._aside.shutdown(wait=False, cancel_futures=True)
         for run in (*self._running, *self._waiting):
             run.tell(Failed(stopping()))
+
+    def _admit(self, count: int) -> None:
+        """Refuse what is too much."""
+        if self._closing:
+            raise stopping()
+        under_way = self.running + self.waiting
+        if under_way + count > self._most_running + self._most_waiting:
+            raise overloaded(1 + max(0, under_way - self._most_running) // 32)
 
     # -- the thread -----------------------------------------------------------------------------------------------
 
@@ -110,7 +147,7 @@ class Scheduler:
                     self._running.append(self._waiting.popleft())
                 if self._stopped:
                     return False
-                if self._running:
+                if not all(run.is_aside for run in self._running):
                     return True
                 self._changed.wait()
 
@@ -135,13 +172,27 @@ class Scheduler:
             own, begin = rows[begin : begin + len(asked)], begin + len(asked)
             if run.cancelled or not asked:
                 continue
-            try:
-                run.take(own)
-            except Exception as error:  # noqa: BLE001 - a run that fails must not take the others with it
-                _fail(run, error)
+            if run.is_slow:
+                run.is_aside = True
+                self._aside.submit(self._step_aside, run, own.copy())
+            else:
+                _step(run, own)
+
+    def _step_aside(self, run: Run, rows: Any) -> None:
+        _step(run, rows)
+        with self._changed:
+            run.is_aside = False
+            self._changed.notify()
 
 
-def _fail(run: Run, error: BaseException) -> None:
+def _step(run: Run, rows: Any) -> None:
+    try:
+        run.take(rows)
+    except Exception as error:  # noqa: BLE001 - a run that fails must not take the others with it
+        _fail(run, error)
+
+
+def _fail(run: Work, error: BaseException) -> None:
     if not run.cancelled:
         run.cancelled = True
         run.tell(Failed(error))

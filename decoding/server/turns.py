@@ -21,7 +21,7 @@ import grammars
 from decoding.server.dialects import Form
 from decoding.server.faults import Fault, fault_of
 from decoding.server.reading import CLOSE, OPEN, Header, TurnReader
-from grammars import Grammar, GrammarError, Limits, Tag
+from grammars import Grammar, GrammarError, Limits, Tag, Vocabulary
 from grammars.expression import ANY_TEXT
 from grammars.tags.dispatch import until
 
@@ -86,6 +86,14 @@ class Turn:
         """The field that is at fault if the whole cannot be compiled."""
         return self.form.param if self.form else "tools" if self.tools else None
 
+    @property
+    def text(self) -> str:
+        """All that `turn_of` needs, as JSON: turns travel to other processes as text."""
+        tools = [[tool.kind, tool.name, _form_fields(tool.form)] for tool in self.tools]
+        return json.dumps(
+            [_form_fields(self.form), tools, self.mode, self.parallel, self.thought, self.lead], ensure_ascii=False
+        )
+
     def grammar(self, limits: Limits) -> Grammar:
         """All of it.
 
@@ -126,6 +134,42 @@ class Turn:
         for tool in self.tools[1:]:
             call = call | tool.call(limits)
         return call + (grammars.literal("\n" + OPEN) + call).repeat() if self.parallel else call
+
+
+def turn_of(text: str) -> Turn:
+    """The turn that was written as text.
+
+    >>> turn = Turn(Form("choice", ["yes", "no"], "choice"), (ToolSpec("custom", "sql", None),), "auto", lead=" ")
+    >>> turn_of(turn.text) == turn
+    True
+    """
+    form, tools, mode, parallel, thought, lead = json.loads(text)
+    specs = tuple(ToolSpec(kind, name, _form_of_fields(given)) for kind, name, given in tools)
+    return Turn(_form_of_fields(form), specs, mode, parallel, tuple(thought) if thought else None, lead)
+
+
+def _form_fields(form: Form | None) -> list[Any] | None:
+    return form and [form.kind, form.value, form.param, form.options]
+
+
+def _form_of_fields(fields: list[Any] | None) -> Form | None:
+    if fields is None:
+        return None
+    kind, value, param, options = fields
+    return Form(kind, value, param, tuple((name, given) for name, given in options))
+
+
+def with_ordinary_markers(vocabulary: Vocabulary) -> Vocabulary:
+    """The same tokens; markers for which the model has tokens of its own are text.
+
+    >>> marked = Vocabulary([b"a", b"<think>", b"<end>"], eos=[2], special=[1])
+    >>> with_ordinary_markers(marked).special
+    frozenset()
+    """
+    ordinary = {t for t in vocabulary.special if vocabulary.tokens[t].decode("utf-8", "replace") in MARKERS}
+    if not ordinary:
+        return vocabulary
+    return Vocabulary(vocabulary.tokens, eos=vocabulary.eos, special=vocabulary.special - ordinary)
 
 
 # -- tools as requests have them --------------------------------------------------------------------------------------

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
+from fastapi.routing import APIRoute
 
 from decoding.server.faults import Fault, fault_of
 
@@ -49,6 +50,42 @@ class BoundedBodies:
                 return None
             if not message.get("more_body"):
                 return bytes(body)
+
+
+class _PlainRequest(Request):
+    """A request whose JSON says everything once."""
+
+    async def json(self) -> Any:
+        return json.loads(await self.body(), object_pairs_hook=once)
+
+
+class PlainRoute(APIRoute):
+    """Endpoints whose bodies say everything once: of two values under one key, none may be passed over in silence."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handled(request: Request) -> Response:
+            return await handle(_PlainRequest(request.scope, request.receive))
+
+        return handled
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of some keys and values.
+
+    >>> once([("a", 1), ("b", 2)])
+    {'a': 1, 'b': 2}
+    >>> once([("a", 1), ("a", 2)])
+    Traceback (most recent call last):
+    decoding.server.faults.Fault: the key 'a' stands twice in one object
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        key = next(key for key, _ in pairs if key in seen or seen.add(key))  # add returns None
+        raise Fault(f"the key {key[:60]!r} stands twice in one object", param=key[:60], code="duplicate_key")
+    return found
 
 
 class ClientGone(Exception):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from decoding.vllm.wishes import RefusedRequest, Wish, check, wish_of
+from decoding.vllm.wishes import TURN, RefusedRequest, Wish, check, wish_of
 
 BLIND = (
     "vLLM's asynchronous scheduling hides tokens from a logits processor that is only installed: start vLLM with "
@@ -43,7 +43,7 @@ def validate(params: Any) -> None:
             )
     if wish.record:
         _check_record(params)
-    if wish.kind:
+    if wish.kind and wish.kind != TURN:  # turns were compiled by the server that asks with them
         check(*wish.language)
 
 

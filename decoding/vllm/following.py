@@ -13,6 +13,7 @@ from logging import getLogger
 import numpy as np
 from numpy.typing import NDArray
 
+from decoding.server.closing import Closing
 from decoding.vllm.wishes import Automata, Wish
 from grammars import Matcher, ScansionError, TokenAutomaton, Vocabulary
 
@@ -40,7 +41,7 @@ class Follower:
     'token 120 is not allowed at position 1'
     """
 
-    __slots__ = ("_automaton", "_matcher", "_taken", "_vocabulary", "failure")
+    __slots__ = ("_automaton", "_budget", "_closing", "_matcher", "_taken", "_vocabulary", "failure")
 
     def __init__(self, wish: Wish, vocabulary: Vocabulary, begun: Sequence[int] = ()):
         self.failure = ""
@@ -48,12 +49,15 @@ class Follower:
         self._taken = 0
         self._automaton: TokenAutomaton | None = None
         self._matcher: Matcher | None = None
+        self._budget = wish.closing
+        self._closing: Closing | None = None
         if wish.kind:
             self._begin(wish, begun)
 
     def _begin(self, wish: Wish, begun: Sequence[int]) -> None:
         try:
             self._automaton = AUTOMATA.compiled(wish.language, self._vocabulary)
+            self._closing = None if wish.closing is None else Closing(self._automaton)
             self._matcher = self._automaton.matcher()
         except (ScansionError, ValueError) as error:
             self._fail(str(error))
@@ -74,14 +78,21 @@ class Follower:
             self._taken = len(tokens)
         self._taken += self._accept(tokens[self._taken :])
 
-    def mask(self) -> Mask:
-        """What may follow; not to be written to."""
+    def mask(self, ahead: int = 0) -> Mask:
+        """What may follow; not to be written to. `ahead`: so many tokens are taken that are not in the text yet."""
         if self._automaton is None or self._matcher is None or self.failure:
             return self._vocabulary.end_row
         try:
+            if self._closing is not None and self._budget is not None:
+                return self._closing_mask(self._closing, self._matcher, self._budget - self._taken - ahead)
             return self._automaton.mask(self._matcher.state)
         except ScansionError as error:
             return self._fail(str(error))
+
+    def _closing_mask(self, closing: Closing, matcher: Matcher, left: int) -> Mask:
+        """What may follow and can be finished with `left` tokens; if that is nothing, the text can only be cut."""
+        mask = self._vocabulary.end_row if matcher.is_terminated() else closing.narrowed(matcher.state, left)
+        return mask if mask.any() else self._fail(f"with {left} tokens left nothing that may follow can be finished")
 
     def masks(self, drafted: Sequence[int] = ()) -> list[Mask | None]:
         """What may follow now and after each of some drafted tokens, which are not kept. None behind a draft that is
@@ -92,7 +103,7 @@ class Follower:
             if self._matcher is None or self.failure or not self._fits(token):
                 break
             taken += 1
-            masks.append(self.mask())
+            masks.append(self.mask(taken))
         if self._matcher is not None:
             self._matcher.rollback(taken)
         return masks + [None] * (len(drafted) - taken)

@@ -81,10 +81,10 @@ class VLLMModel:
         """Normalised log-probabilities after each context, (n, V). `parents` are not needed: vLLM finds prefixes
         again by what they are."""
         rows = np.empty((len(contexts), self.vocabulary.size))
-        for begin, end in _portions(len(contexts), self.vocabulary.size):
+        for begin, end in portions(len(contexts), self.vocabulary.size):
             texts = [self.prompt + np.asarray(context, np.int64).tolist() for context in contexts[begin:end]]
             rows[begin:end] = self._logits(texts)
-        return _normalised(rows)
+        return normalised(rows)
 
     def _logits(self, texts: list[list[int]]) -> Floats:
         names = fresh_names(len(texts))
@@ -134,17 +134,18 @@ def _unprepared() -> BackendUnavailable:
     )
 
 
-def _portions(total: int, width: int) -> Iterator[tuple[int, int]]:
+def portions(total: int, width: int) -> Iterator[tuple[int, int]]:
     """Ranges of rows that are kept in the worker together.
 
-    >>> list(_portions(3, 1 << 25))
+    >>> list(portions(3, 1 << 25))
     [(0, 2), (2, 3)]
     """
     most = max(1, _BYTES_AT_ONCE // (4 * width))
     return ((begin, min(total, begin + most)) for begin in range(0, total, most))
 
 
-def _normalised(logits: Floats) -> Floats:
+def normalised(logits: Floats) -> Floats:
+    """Logits as log-probabilities, in place."""
     logits -= logits.max(axis=1, keepdims=True, initial=-np.inf)
     logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
     return logits

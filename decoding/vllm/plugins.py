@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable
 from functools import wraps
 from importlib import import_module
+from multiprocessing import parent_process
 from typing import Any
 
 from decoding.vllm.asked import obstacle, refuse
@@ -22,10 +23,14 @@ from decoding.vllm.repairs import mend_search_for_kernels
 from grammars import RequestError
 
 VARIABLE = "SCANSION_STRUCTURED_OUTPUTS"
+OWN_SIGNALS = "SCANSION_OWN_SIGNALS"
+"""Set by a server that stops its engine itself, after what is under way: Ctrl-C must not reach the engine before."""
 
 
 def register() -> None:
     """Called by vLLM; may be called several times."""
+    if os.environ.get(OWN_SIGNALS) and parent_process() is not None:
+        os.setpgid(0, 0)
     mend_search_for_kernels()
     _guard(import_module("vllm.v1.engine.input_processor").InputProcessor)
     slot = os.environ.get(VARIABLE)

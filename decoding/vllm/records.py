@@ -16,8 +16,14 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
+from threading import Thread
 from typing import Any
+
+from decoding.vllm.following import AUTOMATA
+from decoding.vllm.tokens import ending, vocabulary_of
+from grammars import ScansionError, Vocabulary
 
 _MOST_RECORDS = 1 << 16
 _MOST_BYTES = 1 << 30
@@ -85,6 +91,11 @@ class Records:
         self._bytes -= sum(len(record.row) for record in found.values())
         return {name: record.plain() for name, record in found.items()}
 
+    def peek(self, name: str, begin: int) -> list[float]:
+        """The masses of a record from a step on; it is kept."""
+        record = self._known.get(name)
+        return record.log_mass[begin:] if record else []
+
     def _drop(self) -> None:
         while len(self._known) > 1 and (len(self._known) > self._most or self._bytes > self._most_bytes):
             self._bytes -= len(self._known.popitem(last=False)[1].row)
@@ -95,8 +106,26 @@ KEPT = Records()
 
 
 class WorkerExtension:
-    """`LLM(worker_extension_cls="decoding.vllm.records.WorkerExtension")`: workers that can be asked for records."""
+    """`LLM(worker_extension_cls="decoding.vllm.records.WorkerExtension")`: workers that can be asked for records, and
+    told of forms before the first request that has them."""
+
+    vllm_config: Any
 
     def scansion_take(self, names: list[str]) -> dict[str, dict[str, Any]]:
         """The records of those names."""
         return KEPT.take(names)
+
+    def scansion_peek(self, name: str, begin: int) -> list[float]:
+        """The masses recorded under a name, from a step on."""
+        return KEPT.peek(name, begin)
+
+    def scansion_prepare(self, language: tuple[str, str, str], stops: list[int]) -> None:
+        """Begin to compile a form, for requests with these stop tokens."""
+        vocabulary = ending(vocabulary_of(self.vllm_config.model_config), stops)
+        kind, text, options = language
+        Thread(target=_compile, args=((kind, text, options), vocabulary), daemon=True).start()
+
+
+def _compile(language: tuple[str, str, str], vocabulary: Vocabulary) -> None:
+    with suppress(ScansionError, ValueError):  # told to the request that has the form
+        AUTOMATA.compiled(language, vocabulary)

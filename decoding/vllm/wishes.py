@@ -11,8 +11,11 @@ let through (`vllm_xargs` of vLLM's server). It names one form and perhaps optio
 | `structural_tag` | see `grammars.structural_tag`, as an object or as text |
 | `options` | those of `grammars.SchemaOptions` |
 | `begun` | how many tokens at the end of the prompt belong to the constrained text already |
+| `closing` | in how many tokens from here on the text must be complete; see `decoding.server.closing` |
 | `record` | under which name the mass of the allowed tokens is kept; see `decoding.vllm.records` |
 | `rows` | whether the logits themselves are kept there, too |
+
+A server of this distribution asks with `turn`, a form and its tools and thoughts (`decoding.server.turns`).
 
 Every other field is refused, and so is what cannot be enforced: nothing is ever ignored.
 """
@@ -22,6 +25,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from threading import Lock
@@ -29,10 +33,11 @@ from typing import Any, Final
 
 import grammars
 from decoding.vocabularies import single_bytes
-from grammars import Grammar, RequestError, ScansionError, SchemaOptions, TokenAutomaton, Vocabulary
+from grammars import Grammar, Limits, RequestError, ScansionError, SchemaOptions, TokenAutomaton, Vocabulary
 
 KEY: Final = "scansion"
-_OTHERS: Final = ("options", "begun", "record", "rows")
+TURN: Final = "turn"
+_OTHERS: Final = ("options", "begun", "closing", "record", "rows")
 _MOST_COMPILED = 64
 
 _Front = Callable[[Any, SchemaOptions], Grammar]
@@ -62,6 +67,7 @@ class Wish:
     begun: int = 0
     record: str | None = None
     rows: bool = False
+    closing: int | None = None
 
     @property
     def language(self) -> tuple[str, str, str]:
@@ -73,6 +79,7 @@ def constrained(
     *,
     options: Mapping[str, Any] | None = None,
     begun: int = 0,
+    closing: int | None = None,
     record: str | None = None,
     rows: bool = False,
     **form: Any,
@@ -85,9 +92,10 @@ def constrained(
     >>> constrained(regexp="a")
     Traceback (most recent call last):
     decoding.vllm.wishes.RefusedRequest: scansion does not know regexp
-    hint: it knows schema, regex, lark, gbnf, choice, structural_tag, options, begun, record, rows
+    hint: it knows schema, regex, lark, gbnf, choice, structural_tag, turn, options, begun, closing, record, rows
     """
     given = {"options": dict(options) if options else None, "begun": begun, "record": record, "rows": rows}
+    given["closing"] = closing
     asked = form | {name: value for name, value in given.items() if value}
     read(asked)
     return {KEY: asked}
@@ -112,17 +120,17 @@ def read(asked: Any) -> Wish:
             raise RefusedRequest(f"{KEY} holds no JSON: {error}") from None
     if not isinstance(asked, Mapping):
         raise RefusedRequest(f"{KEY} must be an object or its JSON text, not {type(asked).__name__}")
-    unknown = [str(name) for name in asked if name not in FORMS and name not in _OTHERS]
+    known = (*FORMS, TURN, *_OTHERS)
+    unknown = [str(name) for name in asked if name not in known]
     if unknown:
-        raise RefusedRequest(
-            f"{KEY} does not know {', '.join(unknown)}", hint=f"it knows {', '.join((*FORMS, *_OTHERS))}"
-        )
+        raise RefusedRequest(f"{KEY} does not know {', '.join(unknown)}", hint=f"it knows {', '.join(known)}")
     kind, text = _form(asked)
-    return Wish(kind, text, _options(asked), _count(asked), _name(asked), _flag(asked))
+    closing = None if asked.get("closing") is None else _count(asked, "closing")
+    return Wish(kind, text, _options(asked, kind), _count(asked, "begun"), _name(asked), _flag(asked), closing)
 
 
 def _form(asked: Mapping[str, Any]) -> tuple[str, str]:
-    kinds = [name for name in FORMS if asked.get(name) is not None]
+    kinds = [name for name in (*FORMS, TURN) if asked.get(name) is not None]
     if len(kinds) > 1:
         raise RefusedRequest(f"{KEY} gives {' and '.join(kinds)}; a text has one form")
     if not kinds and not asked.get("rows"):
@@ -146,19 +154,20 @@ def _text(kind: str, value: Any) -> str:
         raise RefusedRequest(f"{kind} cannot be written as JSON: {error}") from None
 
 
-def _options(asked: Mapping[str, Any]) -> str:
-    options = asked.get("options") or {}
-    known = {field.name for field in fields(SchemaOptions)}
+def _options(asked: Mapping[str, Any], kind: str) -> str:
+    """Of schemas, or the limits under which a turn is compiled."""
+    options, of = asked.get("options") or {}, Limits if kind == TURN else SchemaOptions
+    known = {field.name for field in fields(of)}
     if not isinstance(options, Mapping) or not set(options) <= known:
-        raise RefusedRequest("options must be an object with fields of SchemaOptions")
+        raise RefusedRequest(f"options must be an object with fields of {of.__name__}")
     return json.dumps(dict(options), sort_keys=True)
 
 
-def _count(asked: Mapping[str, Any]) -> int:
-    begun = asked.get("begun") or 0
-    if isinstance(begun, bool) or not isinstance(begun, int) or begun < 0:
-        raise RefusedRequest(f"begun must be a number of tokens, not {begun!r}")
-    return begun
+def _count(asked: Mapping[str, Any], name: str) -> int:
+    count = asked.get(name) or 0
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        raise RefusedRequest(f"{name} must be a number of tokens, not {count!r}")
+    return count
 
 
 def _name(asked: Mapping[str, Any]) -> str | None:
@@ -189,18 +198,37 @@ def grammar_of(kind: str, text: str, options: str) -> Grammar:
         raise RefusedRequest(f"options: {error}") from None
 
 
+def automaton_of(language: tuple[str, str, str], vocabulary: Vocabulary) -> TokenAutomaton:
+    """A form, compiled.
+
+    >>> automaton_of(("regex", "a+", "{}"), single_bytes()).vocabulary.size
+    257
+    """
+    kind, text, options = language
+    if kind != TURN:
+        return grammar_of(kind, text, options).compile(vocabulary)
+    from decoding.server.turns import turn_of, with_ordinary_markers
+
+    try:
+        limits = Limits(**json.loads(options))
+        return turn_of(text).grammar(limits).compile(with_ordinary_markers(vocabulary), limits)
+    except (TypeError, ValueError, KeyError) as error:
+        raise RefusedRequest(f"{TURN}: {error}") from error
+
+
 @lru_cache(maxsize=256)
 def check(kind: str, text: str, options: str) -> None:
     """Raise a ValueError unless the form has a grammar and a text. The vocabulary is not known where this is asked:
     every single byte stands for it."""
     try:
-        grammar_of(kind, text, options).compile(single_bytes())
+        automaton_of((kind, text, options), single_bytes())
     except ScansionError as error:
         raise RefusedRequest(str(error)) from error
 
 
 class Automata:
-    """Compiled forms, the latest ones kept; shared by the threads of a process.
+    """Compiled forms, the latest ones kept; shared by the threads of a process. What one thread is compiling others
+    wait for.
 
     >>> automata, bytes_alone = Automata(), single_bytes()
     >>> wanted = ("regex", "a+", "{}")
@@ -210,20 +238,28 @@ class Automata:
 
     def __init__(self, most: int = _MOST_COMPILED):
         self._most = most
-        self._known: OrderedDict[tuple[str, ...], TokenAutomaton] = OrderedDict()
+        self._known: OrderedDict[tuple[str, ...], Future[TokenAutomaton]] = OrderedDict()
         self._lock = Lock()
 
     def compiled(self, language: tuple[str, str, str], vocabulary: Vocabulary) -> TokenAutomaton:
         """The automaton of a form over a vocabulary."""
         key = (*language, vocabulary.fingerprint)
         with self._lock:
-            found = self._known.get(key)
-            if found is not None:
-                self._known.move_to_end(key)
-                return found
-        made = grammar_of(*language).compile(vocabulary)
-        with self._lock:
-            made = self._known.setdefault(key, made)
+            is_new = key not in self._known
+            found = self._known.setdefault(key, Future[TokenAutomaton]())
+            self._known.move_to_end(key)
             while len(self._known) > self._most:
                 self._known.popitem(last=False)
-        return made
+        if is_new:
+            self._make(key, language, vocabulary, found)
+        return found.result()
+
+    def _make(
+        self, key: tuple[str, ...], language: tuple[str, str, str], vocabulary: Vocabulary, found: Future[Any]
+    ) -> None:
+        try:
+            found.set_result(automaton_of(language, vocabulary))
+        except BaseException as error:  # noqa: BLE001 - whoever waits is told, too
+            with self._lock:
+                self._known.pop(key, None)  # a failure is not remembered
+            found.set_exception(error)

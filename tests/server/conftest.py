@@ -1,8 +1,13 @@
-"""A served built-in model, in the process and behind a socket, and the client that everybody uses."""
+"""A served built-in model, in the process and behind a socket, and the client that everybody uses.
+
+With SCANSION_TEST_BACKEND=vllm in the environment the same model is served by vLLM, and the same tests hold.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -16,7 +21,7 @@ from fastapi.testclient import TestClient
 from server_thread import served
 
 from decoding.server.app import create_app
-from decoding.server.models import BuiltIn
+from decoding.server.models import BuiltIn, ServedModel
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +30,22 @@ def built_in() -> BuiltIn:
 
 
 @pytest.fixture(scope="session")
-def app(built_in: BuiltIn) -> FastAPI:
-    return create_app(built_in)
+def model(request: pytest.FixtureRequest) -> Iterator[ServedModel]:
+    """The built-in model by the backend that is tested."""
+    if os.environ.get("SCANSION_TEST_BACKEND") != "vllm":
+        yield request.getfixturevalue("built_in")
+        return
+    from decoding.embedded import hf_directory
+    from decoding.server.vllm.model import VLLMServed
+
+    options = {"dtype": "float32", "enforce_eager": True, "block_size": 32, "max_num_seqs": 64}
+    with closing(VLLMServed(str(hf_directory()), "built-in", **options)) as model:
+        yield model
+
+
+@pytest.fixture(scope="session")
+def app(model: ServedModel) -> FastAPI:
+    return create_app(model)
 
 
 @pytest.fixture(scope="session")
@@ -48,8 +67,8 @@ def complete(client: TestClient) -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def address(built_in: BuiltIn) -> Iterator[str]:
-    with served(create_app(built_in)) as address:
+def address(model: ServedModel) -> Iterator[str]:
+    with served(create_app(model)) as address:
         yield address
 
 

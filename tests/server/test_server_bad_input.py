@@ -96,6 +96,17 @@ def test_what_is_no_json_is_refused(client: TestClient, body: bytes):
     assert client.get("/health").status_code == 200
 
 
+TWICE = [b'{"prompt": "a", "prompt": "b"}', b'{"prompt": "a", "guided_json": {"type": "object", "type": "string"}}']
+
+
+@pytest.mark.parametrize("body", TWICE, ids=["field", "schema"])
+def test_what_is_said_twice_is_refused(client: TestClient, body: bytes):
+    answer = client.post("/v1/completions", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "duplicate_key"
+    assert answer.json()["error"]["param"] in ("prompt", "type")
+
+
 def test_a_body_is_bounded_whether_it_says_its_size_or_not(built_in: BuiltIn):
     with TestClient(create_app(built_in, ServerLimits(body_bytes=1000))) as client:
         whole = client.post("/v1/completions", json={"prompt": "a" * 2000})

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -50,8 +51,51 @@ except BackendUnavailable as error:
     assert "scansion[serve]" in run.stdout
 
 
-def test_another_backend_is_refused():
-    command = [sys.executable, "-c", "from decoding.cli import main; main()", "serve", "--backend", "magic"]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["interrupted", "terminated"])
+def test_whatever_ends_it_the_model_is_given_back(number: signal.Signals):
+    program = """
+from decoding.server.app import serve
+from decoding.server.models import BuiltIn
+
+class Held(BuiltIn):
+    def close(self):
+        print("given back", flush=True)
+
+try:
+    serve(Held(), host="127.0.0.1", port=0)
+except KeyboardInterrupt:
+    pass
+"""
+    command = [sys.executable, "-c", program]
+    process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        while "Uvicorn running" not in (line := process.stderr.readline()):
+            assert line
+    finally:
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=60)
+    assert said == "given back\n"
+    assert process.returncode == 0
+
+
+def refused(*options: str) -> str:
+    command = [sys.executable, "-c", "from decoding.cli import main; main()", "serve", *options]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert run.returncode == 2
-    assert "magic" in run.stderr
+    assert "Traceback" not in run.stderr
+    return " ".join(run.stderr.replace("│", " ").split())
+
+
+def test_another_backend_is_refused():
+    assert "magic" in refused("--backend", "magic")
+
+
+def test_options_of_vllm_are_not_passed_over():
+    assert "add --backend vllm" in refused("--engine", "tensor_parallel_size=2")
+    assert "is no NAME=VALUE" in refused("--backend", "vllm", "--engine", "fast")
+
+
+@pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed")
+def test_without_vllm_its_backend_says_so():
+    assert "vLLM is not installed" in refused("--backend", "vllm")

@@ -13,16 +13,18 @@ import httpx
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from server_asked import PERSON
 from server_thread import served
 
 from decoding.server.app import create_app
+from decoding.server.closing import Closing
 from decoding.server.drawing import Drawing
 from decoding.server.limits import ServerLimits
 from decoding.server.models import BuiltIn, Prompted
 from decoding.server.runs import Done, Event, Failed, Piece, Writing
 from decoding.server.scheduler import Scheduler
 from decoding.server.steady import steady_model
-from grammars import RequestError, regex
+from grammars import RequestError, json_schema, regex
 from samplers import Problem
 
 
@@ -216,6 +218,46 @@ def test_a_run_that_fails_fails_alone(built_in: BuiltIn):
     scheduler.close(grace=60)
     assert isinstance(failed[-1], Failed)
     assert isinstance(good[-1], Done)
+
+
+def test_a_step_that_takes_long_holds_up_nobody(built_in: BuiltIn):
+    gate = threading.Event()
+
+    class Searching(Writing):
+        """Near its budget, and deep in thought about it."""
+
+        @property
+        def is_slow(self) -> bool:
+            return True
+
+        def take(self, log_probs: Any) -> None:
+            assert gate.wait(60)
+            super().take(log_probs)
+
+    scheduler, slow, good = Scheduler(built_in), list[Event](), list[Event]()
+    prompt = built_in.prompt("a")
+    problem = Problem(Prompted(built_in, prompt), regex("[a-z]{5}").compile(built_in.vocabulary))
+    scheduler.submit(
+        [Searching(prompt, problem, Drawing(), 0, slow.append), Writing(prompt, problem, Drawing(), 0, good.append)]
+    )
+    assert _soon(lambda: bool(good) and isinstance(good[-1], Done))
+    assert not slow
+    gate.set()
+    scheduler.close(grace=60)
+    assert isinstance(slow[-1], Done)
+    assert slow[:-1] == good[:-1], "the same seed, the same text"
+
+
+def test_near_a_budget_the_search_is_done_aside(built_in: BuiltIn):
+    automaton = json_schema(PERSON).compile(built_in.vocabulary)
+    prompt = built_in.prompt("a")
+
+    def is_slow(budget: int) -> bool:
+        problem = Problem(Prompted(built_in, prompt), automaton, max_tokens=budget)
+        return Writing(prompt, problem, Drawing(closing=Closing(automaton)), 0, lambda _: None).is_slow
+
+    assert is_slow(14)
+    assert not is_slow(200)
 
 
 def test_metrics_count_what_happened(client: TestClient):

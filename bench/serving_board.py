@@ -1,0 +1,175 @@
+"""Servers side by side under the same load: this one, on both backends, and `vllm serve` with its own masks.
+
+    python bench/serving_board.py --ours PYTHON --vllm PYTHON [--seconds 8] [--rounds 3] [--model FOLDER]
+
+`--ours` and `--vllm` are interpreters that have scansion with a server, and vLLM; they may be the same. All servers run
+the same model (the built-in one, as a folder) with the same options. Each is measured in turn at 1, 16 and 64 clients,
+round after round, while the others are stopped (SIGSTOP: an idle vLLM spins). The table has the median of the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import suppress
+from itertools import product
+from pathlib import Path
+from statistics import median
+from tempfile import gettempdir
+from typing import Any
+
+import numpy as np
+from serving import Tally, load
+
+REPOSITORY = Path(__file__).absolute().parents[1]
+ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "OMP_NUM_THREADS": "1",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_LOGGING_LEVEL": "ERROR",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+ENGINE = {"dtype": "float32", "enforce_eager": True, "block_size": 32, "max_model_len": 1024, "max_num_seqs": 64}
+_SCANSION = "from decoding.cli import main; main()"
+_VLLM = "import sys; from vllm.entrypoints.cli.main import main; sys.argv[0] = 'vllm'; sys.exit(main())"
+
+
+class Server:
+    """One of them: a process group that can be stopped and let go on."""
+
+    def __init__(self, name: str, command: list[str]):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.name = name
+        self.log = Path(gettempdir()) / f"serving_{name.replace(' ', '_')}_{self.port}.log"
+        with self.log.open("w") as log:
+            self._process = subprocess.Popen(
+                [*command, "--port", str(self.port)],
+                env=os.environ | ENVIRONMENT,
+                cwd=REPOSITORY,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._groups: set[int] = set()
+
+    def wait(self, seconds: float = 600) -> None:
+        """Until it answers."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self._process.poll() is None:
+            with suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5)
+                self._groups = self._all_groups()
+                return
+            time.sleep(0.5)
+        raise SystemExit(f"{self.name} does not start: see {self.log}")
+
+    def send(self, number: int) -> None:
+        """A signal to everything that it started."""
+        for group in self._groups or {self._process.pid}:
+            with suppress(ProcessLookupError):
+                os.killpg(group, number)
+
+    def _all_groups(self) -> set[int]:
+        import psutil
+
+        family = [psutil.Process(self._process.pid), *psutil.Process(self._process.pid).children(recursive=True)]
+        return {os.getpgid(each.pid) for each in family}
+
+
+def servers(options: argparse.Namespace) -> list[Server]:
+    """Started one after the other."""
+    flags = [part for name, value in ENGINE.items() for part in _flag(name, value)]
+    of_engine = [part for name, value in ENGINE.items() for part in ("--engine", f"{name}={json.dumps(value)}")]
+    ours = [options.ours, "-W", "ignore", "-c", _SCANSION, "serve", "--model", options.model]
+    theirs = [options.vllm, "-W", "ignore", "-c", _VLLM, "serve", options.model, *flags]
+    commands = {
+        "scansion vllm": [options.vllm, *ours[1:], "--backend", "vllm", *of_engine],
+        "scansion hf": ours,
+        "vllm xgrammar": [*theirs, "--structured-outputs-config.backend", "xgrammar"],
+        "vllm guidance": [*theirs, "--structured-outputs-config.backend", "guidance"],
+    }
+    started: list[Server] = []
+    try:
+        for name in options.servers or commands:
+            started.append(Server(name, commands[name]))
+            started[-1].wait()
+            asyncio.run(load(_asked(options, started[-1]), 4, 3.0))  # warm
+            started[-1].send(signal.SIGSTOP)
+            print(f"{name} is ready", file=sys.stderr)
+    except BaseException:
+        for server in started:
+            server.send(signal.SIGKILL)
+        raise
+    return started
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    option = "--" + name.replace("_", "-")
+    return [option] if value is True else [option, str(value)]
+
+
+def _asked(options: argparse.Namespace, server: Server, *, shared: bool = False) -> argparse.Namespace:
+    address = f"http://127.0.0.1:{server.port}/v1"
+    fields = {"model": options.model, "field": "response_format", "max_tokens": 128, "shared": shared}
+    return argparse.Namespace(address=address, **fields)
+
+
+def figures(tally: Tally, seconds: float) -> list[float]:
+    """Whole answers and tokens a second, p50 and p99 in milliseconds, and what was cut, wrong, failed."""
+    p50, p99 = np.percentile(tally.seconds, [50, 99]) * 1000 if tally.seconds else (np.nan, np.nan)
+    done = len(tally.seconds)
+    return [
+        (done - tally.cut) / seconds,
+        tally.tokens / seconds,
+        float(p50),
+        float(p99),
+        tally.cut,
+        tally.wrong,
+        tally.failed,
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ours", default=sys.executable)
+    parser.add_argument("--vllm", default=sys.executable)
+    parser.add_argument("--model", default=str(REPOSITORY / "decoding" / "embedded" / "files"))
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 16, 64])
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--servers", nargs="+", help="some of them, by name")
+    options = parser.parse_args()
+    found: dict[tuple[bool, int, str], list[list[float]]] = {}
+    all_servers = servers(options)
+    try:
+        for _ in range(options.rounds):
+            for shared, clients, server in product((False, True), options.clients, all_servers):
+                server.send(signal.SIGCONT)
+                tally = asyncio.run(load(_asked(options, server, shared=shared), clients, options.seconds))
+                server.send(signal.SIGSTOP)
+                found.setdefault((shared, clients, server.name), []).append(figures(tally, options.seconds))
+    finally:
+        for server in all_servers:
+            server.send(signal.SIGKILL)
+    print("| schemas | clients | server | whole answers/s | tokens/s | p50 ms | p99 ms | cut off | wrong | failed |")
+    print("|---|--:|---|--:|--:|--:|--:|--:|--:|--:|")
+    for (shared, clients, name), rounds in sorted(found.items(), key=lambda row: row[0][:2]):
+        rate, tokens, p50, p99 = (median(row[i] for row in rounds) for i in range(4))
+        cut, wrong, failed = (sum(row[i] for row in rounds) for i in range(4, 7))
+        times = f"{rate:.1f} | {tokens:.0f} | {p50:.0f} | {p99:.0f}"
+        print(f"| {'one' if shared else 'own'} | {clients} | {name} | {times} | {cut} | {wrong} | {failed} |")
+
+
+if __name__ == "__main__":
+    main()
