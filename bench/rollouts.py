@@ -1,20 +1,22 @@
 """Rollouts with a constraint beside rollouts without: tokens a second, on the built-in model inside transformers.
 
-    python bench/rollouts.py [--prompts 32] [--n 1] [--rounds 7]
+    python bench/rollouts.py [--prompts 32] [--n 1] [--rounds 15]
 
 One rollout (`--n`) for each of many different prompts, so that nothing is shared; the same number of tokens for all.
 `free` has no constraint but that it goes on; `JSON` is an array of words that goes on beyond the token budget, `e-mail`
-a regex that does. All take turns; a line is the median over the rounds. `generate` is Hugging Face's own loop,
-sampling, without a constraint and without a record of log-probabilities. Seconds are of the processor, on one thread:
-other work on the machine does not count.
+a regex that does. `generate` is Hugging Face's own loop, sampling, without a constraint and without a record of
+log-probabilities. All take turns, in an order that is drawn anew in every round; a line is the median over the rounds,
+of tokens a second and of what they are of `free` in the same round. Seconds are of the processor, on one thread, so
+that other work on the machine hardly counts.
 
-The last line is a JSON object: name to tokens a second.
+The last line is a JSON object: name to tokens a second, and to the share of `free`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import time
 from collections.abc import Callable
 from statistics import median
@@ -51,7 +53,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=32)
     parser.add_argument("--n", type=int, default=1, help="rollouts of each prompt; they share what they have in common")
     parser.add_argument("--tokens", type=int, default=40)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     torch.set_num_threads(1)
     logging.disable_progress_bar()
@@ -76,16 +78,21 @@ def main() -> None:
 
     runs = {name: drawn(form) for name, form in forms.items()} | {"generate": generated}
     found: dict[str, list[float]] = {name: [] for name in runs}
+    order = random.Random(0)
     for round_ in range(options.rounds + 1):
-        for name, run in runs.items():
+        for name in order.sample(list(runs), len(runs)):
             begun = time.process_time()
-            tokens = run(round_)
+            tokens = runs[name](round_)
             if round_:  # the first one warms up
                 found[name].append(tokens / (time.process_time() - begun))
-    speeds = {name: round(median(values)) for name, values in found.items()}
-    for name, speed in speeds.items():
-        print(f"{name:10} {speed:8,} tokens/s   {speed / speeds['free']:.2f} of free")
-    print(json.dumps(speeds))
+    shares = {
+        name: round(median(a / b for a, b in zip(speeds, found["free"], strict=True)), 3)
+        for name, speeds in found.items()
+    }
+    medians = {name: round(median(speeds)) for name, speeds in found.items()}
+    for name, speed in medians.items():
+        print(f"{name:10} {speed:8,} tokens/s   {shares[name]:.2f} of free")
+    print(json.dumps({name: {"tokens_per_second": medians[name], "of_free": shares[name]} for name in runs}))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """GRPO on the built-in model, with TRL: sums whose answer has a form, several seeds, several objectives.
 
-    python bench/training_grpo.py [--form json|two-digits] [--seeds 5] [--steps 40] [--plot bench/training_grpo.svg]
+    python bench/training_grpo.py [--form two-digits|json] [--seeds 5] [--steps 30] [--plot bench/training_grpo.svg]
 
 The model answers sums with a plain number. `json` asks for an object, a form that it never chooses by itself (legal
 mass about 1e-29); `two-digits` for exactly two digits, a form that it meets now and then. Under the constraint every
@@ -170,9 +170,9 @@ def run(arm: Arm, task: Task, seed: int, steps: int, rate: float) -> dict[str, A
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--form", choices=PATTERNS, default="json")
+    parser.add_argument("--form", choices=PATTERNS, default="two-digits")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--rate", type=float, default=5e-4)
     parser.add_argument("--arms", nargs="*", default=list(ARMS))
     parser.add_argument("--plot", type=Path)

@@ -31,6 +31,8 @@
     prompts = 8                          # of each step and process
     max_tokens = 64
     sampler = "masking"                  # as --sampler of the other commands
+    engine = "model"                     # or "vllm" (grpo): it draws, with the weights as they are in training
+    vllm = {gpu_memory_utilization = 0.4}    # what vllm.LLM is to be told
 
     [optimizer]
     rate = 1e-5
@@ -44,6 +46,7 @@ Whatever is misspelt, missing or of the wrong type is refused by name before any
 
 from __future__ import annotations
 
+import math
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
@@ -67,6 +70,7 @@ from decoding.rl.rewards import (
 from grammars import Grammar, literal
 
 METHODS = ("grpo", "matching")
+ENGINES = ("model", "vllm")
 _FORMS: Mapping[str, Callable[[Any], Grammar]] = {
     "schema": grammars.json_schema,
     "regex": grammars.regex,
@@ -103,6 +107,8 @@ class RolloutsSection:
     prompts: int = 8
     max_tokens: int = 64
     sampler: str = "masking"
+    engine: str = "model"
+    vllm: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -178,7 +184,7 @@ def parse_configuration(content: str, folder: Path = Path()) -> Configuration:
     >>> parse_configuration('output = "o"\\nsteps = 3\\n[rollouts]\\nm = 3')
     Traceback (most recent call last):
     decoding.rl.errors.BadConfiguration: [rollouts] has no setting 'm'
-    hint: there are n, prompts, max_tokens, sampler
+    hint: there are n, prompts, max_tokens, sampler, engine, vllm
     """
     try:
         given = tomllib.loads(content)
@@ -187,7 +193,10 @@ def parse_configuration(content: str, folder: Path = Path()) -> Configuration:
     for name, section in _SECTIONS.items():
         if name in given:
             given[name] = _section(section, given[name], f"[{name}]")
-    given["reward"] = tuple(given.get("reward", ()))
+    rewards = given.get("reward", [])
+    if not isinstance(rewards, list) or not all(isinstance(one, dict) for one in rewards):  # type: ignore[redundant-expr]
+        raise BadConfiguration("reward is a list of tables", hint="write [[reward]], once for each")
+    given["reward"] = tuple(rewards)
     made = _section(Configuration, given | {"folder": folder}, "the file")
     _check(made)
     return made
@@ -208,7 +217,15 @@ def _section(kind: type[T], given: Any, where: str) -> T:
     return kind(**given)
 
 
-_TYPES: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (int, float),
+    "str": (str,),
+    "bool": (bool,),
+    "list[str]": (list,),
+    "dict[str, Any]": (dict,),
+    "Mapping[str, Any]": (dict,),
+}
 
 
 def _check_type(where: str, name: str, wanted: str, value: Any) -> None:
@@ -233,6 +250,11 @@ def _check(made: Configuration) -> None:
     for name, (value, least) in at_least.items():
         if value < least:
             raise BadConfiguration(f"{name} is at least {least}, not {value}")
+    _check_numbers(made)
+    if made.rollouts.engine not in ENGINES:
+        raise BadConfiguration(f"there is no engine {made.rollouts.engine!r}", hint=f"there are {', '.join(ENGINES)}")
+    if made.rollouts.engine != "model" and made.method != "grpo":
+        raise BadConfiguration(f"rollouts by {made.rollouts.engine} are for grpo", hint='leave engine = "model"')
     if made.checkpoints.every % made.optimizer.updates:
         raise BadConfiguration(
             "every in [checkpoints] is no multiple of updates in [optimizer]",
@@ -242,6 +264,19 @@ def _check(made: Configuration) -> None:
         raise BadConfiguration("matching needs a [form]: the target is the model's own law over it")
     if made.method == "grpo" and not made.reward:
         raise BadConfiguration("grpo needs at least one [[reward]]")
+
+
+def _check_numbers(made: Configuration) -> None:
+    """TOML has NaN and infinity; weights have not."""
+    part = made.optimizer
+    positive = {"rate in [optimizer]": part.rate, "clip_norm in [optimizer]": part.clip_norm}
+    for name, value in positive.items():
+        if not 0.0 < value < math.inf:
+            raise BadConfiguration(f"{name} is a number above 0, not {value}")
+    least = {"clip in [optimizer]": part.clip, "divergence in [objective]": made.objective.divergence}
+    for name, value in least.items():
+        if not 0.0 <= value < math.inf:
+            raise BadConfiguration(f"{name} is a number of at least 0, not {value}")
 
 
 # -- what the sections stand for --------------------------------------------------------------------------------------
@@ -288,6 +323,8 @@ def reward_of(made: Configuration) -> Reward:
         options = {name: value for name, value in given.items() if name not in ("kind", "weight")}
         weight = given.get("weight", 1.0)
         _check_type(f"reward {number}", "weight", "float", weight)
+        if not math.isfinite(weight):
+            raise BadConfiguration(f"the weight of reward {number} is a number, not {weight}")
         parts[f"{number}. {kind}"] = float(weight), _reward(made, kind, options, number)
     return total(parts)
 

@@ -11,6 +11,10 @@ What rollouts a batch consists of is found again by prompt and text (`Ledger`), 
 likes. Rollouts of a step are drawn from (seed, step, process) alone: a run that was killed and resumed draws what it
 would have drawn.
 
+Ratios start at exactly 1: a rollout's old log-probabilities are those that the loss itself first sees, or, where the
+policy moves before it sees all of them (several optimiser steps for one generation, rollouts by vLLM), those of one
+pass that `scoring` takes before.
+
 >>> settings = Settings(objective=Objective("conditional", legal_mass=0.1), max_tokens=32)
 >>> settings.clip.high
 0.2
@@ -20,10 +24,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
-from itertools import groupby
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,13 +38,15 @@ from decoding.engine import Engine
 from decoding.rl import losses
 from decoding.rl.errors import BadConfiguration, NothingToLearn
 from decoding.rl.extras import require
-from decoding.rl.guards import drop_broken_gradients
-from decoding.rl.incidents import Incidents
+from decoding.rl.guards import drop_broken_gradients, drop_empty_gradients
+from decoding.rl.incidents import Drought, Incidents
 from decoding.rl.losses import Clip, Coefficients
-from decoding.rl.objectives import Objective
+from decoding.rl.objectives import Objective, shares_of_masked
+from decoding.rl.processes import incident_figures, summed, together
 from decoding.rl.rewards import Reward, scored
 from decoding.rl.rollouts import Group, Rollout, Rollouts, collect
-from decoding.rl.tensors import Logs, Texts, logs_of
+from decoding.rl.scoring import rescored
+from decoding.rl.tensors import Logs, Texts, answer_logits, logs_of
 from grammars import Vocabulary
 from samplers import Masking
 from samplers.protocols import Sampler
@@ -63,11 +69,24 @@ class Settings:
     potentials: tuple[Any, ...] = ()
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.divergence < np.inf:
+            raise BadConfiguration(f"divergence is a factor of at least 0, not {self.divergence}")
+        losses.require_options(self.level, self.length)
+
 
 class ConstraintOf(Protocol):
     """The constraint of a prompt; None for none."""
 
     def __call__(self, prompt: str) -> Any: ...
+
+
+class Served(Protocol):
+    """What draws rollouts in the place of the model that is trained; see `served`."""
+
+    def renewed(self, model: Any) -> Engine:
+        """An engine that has the weights of the model."""
+        ...
 
 
 Key = tuple[tuple[int, ...], tuple[int, ...]]
@@ -84,7 +103,7 @@ class Entry:
     """What it weighs in the divergence."""
     draws: int = 0
     old: tuple[Tensor, Tensor] | None = None
-    """log π and log q as they were when it was first learned from."""
+    """log π and log q before the policy moved."""
 
     def add(self, policy: float, masked: float, share: float) -> None:
         """One draw more."""
@@ -104,12 +123,14 @@ class Ledger:
         """Forget the generation before."""
         self.entries, self.groups = {}, groups
 
-    def note(self, rows: Sequence[Rollout], found: Coefficients, shares: Tensor) -> None:
-        """The rollouts of a group and their coefficients."""
+    def note(self, rows: Sequence[Rollout], found: Coefficients, shares: Tensor, is_scored: bool = False) -> None:
+        """The rollouts of a group and their coefficients; scored ones say themselves what their old logs are."""
         columns = zip(rows, found.policy.tolist(), found.masked.tolist(), shares.tolist(), strict=True)
         for row, policy, masked, share in columns:
             entry = self.entries.setdefault((row.prompt, tuple(row.ids.tolist())), Entry(row))
             entry.add(policy, masked, share)
+            if is_scored:
+                entry.old = torch.from_numpy(row.log_policy), torch.from_numpy(row.log_masked)
 
     def find(self, prompt: Sequence[int], ids: Sequence[int]) -> Entry | None:
         """The entry of a row of a batch; None for stand-ins of prompts that had no rollouts."""
@@ -124,30 +145,39 @@ class Rollouter:
 
     __name__ = "reward"  # what TRL calls the column of metrics
 
-    def __init__(self, settings: Settings, constraint_of: ConstraintOf, reward: Reward, tokenizer: Any):
+    def __init__(
+        self,
+        settings: Settings,
+        constraint_of: ConstraintOf,
+        reward: Reward,
+        tokenizer: Any,
+        served: Served | None = None,
+        prompts: int = 1,
+    ):
+        self.drought = Drought(prompts)
         self.settings, self.constraint_of, self.reward = settings, constraint_of, reward
-        self.tokenizer = tokenizer
+        self.tokenizer, self.served = tokenizer, served
         self.ledger = Ledger()
         self.incidents, self.all_incidents = Incidents(), Incidents()  # of the latest generation, and of all before
         self.figures: dict[str, float] = {}
         self._groups: list[Group] = []
         self._engine: Engine | None = None
+        self._is_scored = False
 
     def rollouts(self, prompts: Sequence[str], trainer: Any) -> dict[str, Any]:
-        """What TRL asks for: a completion for each prompt; equal neighbours are a group."""
-        wanted = [(prompt, len(list(same))) for prompt, same in groupby(prompts)]
-        sizes = {n for _, n in wanted}
-        if len(sizes) != 1:
+        """What TRL asks for: a completion for each prompt; every `num_generations` of them are a group."""
+        n = int(trainer.num_generations)
+        wanted = list(prompts[::n])
+        if list(prompts) != [prompt for prompt in wanted for _ in range(n)]:
             raise BadConfiguration(
-                f"groups of different sizes, {sorted(sizes)}, reach one process",
+                f"parts of groups of {n} reach one process",
                 hint="the rollouts of a process must be a multiple of num_generations",
             )
-        (n,) = sizes
         self.all_incidents.update(self.incidents)
         self.incidents.clear()
-        drawn = self._collect([prompt for prompt, _ in wanted], n, trainer)
+        drawn = self._collect(wanted, n, trainer)
         self._groups = [self._sized(i, group, n, trainer) for i, group in enumerate(drawn.groups)]
-        self.figures = drawn.figures()
+        self.figures = together(drawn.figures() | self._score(trainer))
         rows = [row for group in self._groups for row in _filled(group, n)]
         end = int(self.tokenizer.eos_token_id)
         asked = zip(rows, prompts, strict=True)
@@ -161,26 +191,47 @@ class Rollouter:
         """What stands in for a prompt without rollouts, which may be far too long."""
         return self.tokenizer(prompt).input_ids[:1]
 
+    def _score(self, trainer: Any) -> dict[str, float]:
+        """Let the model in training say what it thinks of the rollouts, if it will not be asked before it moves."""
+        args = trainer.args
+        self._is_scored = self.served is not None or args.gradient_accumulation_steps % args.steps_per_generation != 0
+        rows = [row for group in self._groups for row in group.rows]
+        if not self._is_scored or not rows:
+            return {}
+        with _resting(trainer) as model:
+            seen = iter(rescored(model, rows, self.vocabulary, args.per_device_train_batch_size))
+        self._groups = [replace(group, rows=tuple(islice(seen, len(group.rows)))) for group in self._groups]
+        return {"drift": float(np.mean([abs(row.drift) for group in self._groups for row in group.rows]))}
+
     def _collect(self, prompts: Sequence[str], n: int, trainer: Any) -> Rollouts:
-        model = trainer.accelerator.unwrap_model(trainer.model)
-        was_training = model.training
-        model.eval()
         try:
-            return collect(
-                self._engine_of(model),
-                prompts,
-                [self.constraint_of(prompt) for prompt in prompts],
-                self.settings.sampler,
-                n=n,
-                max_tokens=self.settings.max_tokens,
-                seed=np.random.SeedSequence(self._seed(trainer)),
-                potentials=self.settings.potentials,
-                incidents=self.incidents,
-            )
+            with _resting(trainer) as model:
+                self._engine = self._engine_of(model)
+                drawn = collect(
+                    self._engine,
+                    prompts,
+                    [self.constraint_of(prompt) for prompt in prompts],
+                    self.settings.sampler,
+                    n=n,
+                    max_tokens=self.settings.max_tokens,
+                    seed=np.random.SeedSequence(self._seed(trainer)),
+                    potentials=self.settings.potentials,
+                    incidents=self.incidents,
+                )
+            self.drought.ends()
         except NothingToLearn as error:
-            raise NothingToLearn(f"step {trainer.state.global_step}: {error.message}", hint=error.hint) from error
-        finally:
-            model.train(was_training)
+            self._go_on_without(prompts, error, trainer.state.global_step)
+            return Rollouts(tuple(Group(prompt, (), None) for prompt in prompts), self.incidents)
+        return drawn
+
+    def _go_on_without(self, prompts: Sequence[str], error: NothingToLearn, step: int) -> None:
+        """Refuse to, if the form itself cannot be finished, or nothing was drawn for long."""
+        try:
+            if self.incidents["unfinishable"]:
+                raise error
+            self.drought.goes_on(prompts, error)
+        except NothingToLearn as last:
+            raise NothingToLearn(f"step {step}: {last.message}", hint=last.hint) from error
 
     def _seed(self, trainer: Any, *more: int) -> list[int]:
         """From what is the same after a run was killed and resumed."""
@@ -194,9 +245,9 @@ class Rollouter:
         return self._engine.vocabulary
 
     def _engine_of(self, model: Any) -> Engine:
-        if self._engine is None:
-            self._engine = Engine.load(model, self.tokenizer)
-        return self._engine
+        if self.served is not None:
+            return self.served.renewed(model)
+        return self._engine or Engine.load(model, self.tokenizer)
 
     def _sized(self, number: int, group: Group, n: int, trainer: Any) -> Group:
         """The group with n rows: a population that is larger is drawn from by weight."""
@@ -227,8 +278,20 @@ class Rollouter:
         found = self.settings.objective.coefficients(group.rows, rewards, self.incidents, forks)
         weights = torch.tensor(group.log_weights)
         is_masked = self.settings.objective.name == "masked"
-        even = torch.full_like(weights, 1.0 / len(weights))
-        self.ledger.note(group.rows, found, even if is_masked else losses.shares(weights))
+        shares = shares_of_masked(group.rows, weights) if is_masked else losses.shares(weights)
+        self.ledger.note(group.rows, found, shares, self._is_scored)
+
+
+@contextmanager
+def _resting(trainer: Any) -> Iterator[Any]:
+    """The model in training, for a moment without dropout."""
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    was_training = model.training
+    model.eval()
+    try:
+        yield model
+    finally:
+        model.train(was_training)
 
 
 def _filled(group: Group, n: int) -> Iterator[Rollout | None]:
@@ -237,7 +300,7 @@ def _filled(group: Group, n: int) -> Iterator[Rollout | None]:
 
 
 def _weighing(row: Rollout, log_weight: float) -> Rollout:
-    return Rollout(**{**vars(row), "log_weight": log_weight})
+    return replace(row, log_weight=log_weight)
 
 
 # -- the loss ---------------------------------------------------------------------------------------------------------
@@ -310,6 +373,7 @@ def trainer_class() -> type[Any]:
         def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if not drop_broken_gradients(kwargs["model"].parameters()):
                 self._incidents.note("non_finite")
+            drop_empty_gradients(kwargs["model"].parameters())
 
     class ConstrainedGRPOTrainer(grpo_class):
         """See `grpo_trainer`."""
@@ -359,12 +423,8 @@ def trainer_class() -> type[Any]:
             return Texts.of([entry.row if entry else None for entry in entries], self.accelerator.device, width)
 
         def _logits(self, model: Any, inputs: Mapping[str, Any]) -> Tensor:
-            width = inputs["completion_ids"].shape[1]
-            ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
-            real = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
-            places = (real.cumsum(dim=1) - 1).clamp(min=0)
-            given = {"input_ids": ids, "attention_mask": real, "position_ids": places}
-            return model(**given, logits_to_keep=width + 1).logits[:, :-1]
+            """As `scoring` takes them: the same padding, so the same numbers."""
+            return answer_logits(model, list(keys_of(inputs)), inputs["completion_ids"].shape[1])
 
         def _reference(self, inputs: Mapping[str, Any], texts: Texts) -> Logs:
             with torch.no_grad(), self._as_reference() as reference:
@@ -374,7 +434,7 @@ def trainer_class() -> type[Any]:
             """TRL's metrics, and those of the rollouts."""
             if self.model.training:
                 logs.update(self.rollouter.figures)
-                logs.update({f"incidents/{name}": float(count) for name, count in self.rollouter.incidents.items()})
+                logs.update(summed(incident_figures(self.rollouter.incidents)))
             super().log(logs, start_time)
 
     return ConstrainedGRPOTrainer
@@ -406,6 +466,7 @@ def grpo_trainer(
     reward: Reward,
     settings: Settings,
     *,
+    served: Served | None = None,
     callbacks: Sequence[Any] = (),
     peft_config: Any = None,
     **options: Any,
@@ -414,6 +475,7 @@ def grpo_trainer(
 
     `constraint`: one for all prompts, None for none, or a function of the prompt. `options` are those of `GRPOConfig`,
     such as `output_dir`, `num_generations`, `learning_rate` and `max_steps`; `peft_config` is LoRA, or what peft has.
+    `served` draws the rollouts in the place of the model, as `decoding.rl.served.Served` does through vLLM.
     """
     require("trl", "datasets", "accelerate", *(("peft",) if peft_config is not None else ()))
     dataset_class: Any = import_module("datasets").Dataset
@@ -424,7 +486,7 @@ def grpo_trainer(
     chosen |= {"beta": settings.divergence, "max_completion_length": settings.max_tokens + 1}
     constraint_of = constraint if callable(constraint) else lambda prompt: constraint
     return trainer_class()(
-        Rollouter(settings, constraint_of, reward, tokenizer),
+        Rollouter(settings, constraint_of, reward, tokenizer, served, len(set(prompts))),
         model=model,
         args=config_class(**chosen),
         train_dataset=dataset_class.from_list([{"prompt": prompt} for prompt in prompts]),

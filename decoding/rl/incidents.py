@@ -1,16 +1,17 @@
 """What went wrong with single rollouts and was left out, by name and number.
 
 Training goes on where a prompt is too long or a reward is NaN, but never silently: everything that is skipped is
-counted under one of these names, and a run in which nothing is left is refused.
+counted under one of these names. A step to which nothing is left is not taken; a run to which nothing is left is
+refused (`Drought`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from decoding.rl.errors import TrainingError
+from decoding.rl.errors import NothingToLearn, TrainingError
 
 NAMES: Final[Mapping[str, str]] = {
     "prompt_too_long": "prompts that leave no room for an answer in the model's context",
@@ -42,3 +43,33 @@ class Incidents(Counter[str]):
     def told(self) -> str:
         """In one line."""
         return ", ".join(f"{name} {self[name]}" for name in NAMES if self[name])
+
+
+_PATIENCE = 64
+
+
+class Drought:
+    """Prompts in a row that could not be answered: a step without any is no reason to stop, a run is.
+
+    >>> drought = Drought(prompts=3)
+    >>> drought.goes_on(["a", "b"], NothingToLearn("none fits"))
+    >>> drought.goes_on(["b", "c"], NothingToLearn("none fits"))
+    Traceback (most recent call last):
+    decoding.rl.errors.NothingToLearn: of 3 prompts in a row not one could be answered: none fits
+    """
+
+    def __init__(self, prompts: int):
+        self._most = min(prompts, _PATIENCE)
+        self._failed: set[str] = set()
+
+    def goes_on(self, prompts: Sequence[str], error: NothingToLearn) -> None:
+        """These have failed, too. Raise `NothingToLearn` if it has gone on for too long."""
+        self._failed.update(prompts)
+        if len(self._failed) >= self._most:
+            raise NothingToLearn(
+                f"of {len(self._failed)} prompts in a row not one could be answered: {error.message}", hint=error.hint
+            ) from error
+
+    def ends(self) -> None:
+        """Some prompt was answered."""
+        self._failed.clear()

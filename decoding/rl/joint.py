@@ -7,9 +7,10 @@ values, the built-in model and vLLM one call for all, and any other `LanguageMod
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +32,17 @@ class Question(NamedTuple):
     contexts: Sequence[Ints]
 
 
-class Joint(Protocol):
+class Joint(ABC):
     """Answers the questions about several prompts."""
 
-    def answers(self, questions: Sequence[Question]) -> list[Floats]: ...
+    @abstractmethod
+    def rows(self, questions: Sequence[Question]) -> Floats:
+        """A row for each context of each question, in the order in which they were asked."""
+
+    def answers(self, questions: Sequence[Question]) -> list[Floats]:
+        """The rows of each question by themselves."""
+        ends = np.cumsum([len(contexts) for _, contexts in questions])
+        return np.split(self.rows(questions), ends[:-1])
 
 
 def joint(models: Sequence[LanguageModel]) -> Joint:
@@ -66,15 +74,15 @@ def _is_shared(models: Sequence[LanguageModel], part: str) -> bool:
     return len(begins) == 1 and all(type(model) is kind and getattr(model, part) is first for model in models)
 
 
-class _InTurn:
+class _InTurn(Joint):
     """Each model for itself."""
 
     def __init__(self, models: Sequence[LanguageModel]):
         self._models = models
         self._asked: dict[int, dict[bytes, int]] = {}
 
-    def answers(self, questions: Sequence[Question]) -> list[Floats]:
-        return [self._answer(*question) for question in questions]
+    def rows(self, questions: Sequence[Question]) -> Floats:
+        return np.concatenate([self._answer(*question) for question in questions])
 
     def _answer(self, prompt: int, contexts: Sequence[Ints]) -> Floats:
         before = self._asked.get(prompt, {})
@@ -84,7 +92,7 @@ class _InTurn:
         return checked_rows(model, model.log_probs(contexts, parents), len(contexts))
 
 
-class _Together:
+class _Together(Joint):
     """The built-in model and vLLM, which find again what sequences have in common: a prompt is nothing but the
     beginning of one. `model` is the one after the token that all prompts begin with."""
 
@@ -92,12 +100,10 @@ class _Together:
         self._prompts = [np.array(prompt, np.int64) for prompt in prompts]
         self._model = model
 
-    def answers(self, questions: Sequence[Question]) -> list[Floats]:
+    def rows(self, questions: Sequence[Question]) -> Floats:
         sequences = [
             np.concatenate([self._prompts[prompt][1:], context])
             for prompt, contexts in questions
             for context in contexts
         ]
-        rows = self._model.log_probs(sequences)
-        ends = np.cumsum([len(contexts) for _, contexts in questions])
-        return np.split(rows, ends[:-1])
+        return self._model.log_probs(sequences)

@@ -40,7 +40,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from decoding.rl.errors import MixedLogs
+from decoding.rl.errors import BadConfiguration, MixedLogs
+
+LEVELS = ("token", "sequence")
+LENGTHS = ("none", "row", "batch")
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,6 +234,7 @@ def surrogate(
     >>> surrogate(torch.tensor([2.0]), logs).item()
     -4.0
     """
+    require_options(level, length)
     past = now if old is None else old
     now.require_same(past)
     counted = now.counted if forced is None or not now.is_masked else now.counted & ~forced
@@ -240,6 +244,19 @@ def surrogate(
         return _per_length(terms, counted.sum(dim=1), length)
     per_token = torch.where(counted, -_clipped(coefficients[:, None], torch.exp(moved), clip), 0.0)
     return _per_length(per_token.sum(dim=1), counted.sum(dim=1), length)
+
+
+def require_options(level: str, length: str) -> None:
+    """Raise `BadConfiguration` for what `surrogate` does not know.
+
+    >>> require_options("token", "rows")
+    Traceback (most recent call last):
+    decoding.rl.errors.BadConfiguration: there is no length 'rows'
+    hint: there are none, row, batch
+    """
+    for name, given, known in (("level", level, LEVELS), ("length", length, LENGTHS)):
+        if given not in known:
+            raise BadConfiguration(f"there is no {name} {given!r}", hint=f"there are {', '.join(known)}")
 
 
 def _clipped(coefficients: Tensor, ratio: Tensor, clip: Clip) -> Tensor:

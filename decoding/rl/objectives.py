@@ -93,13 +93,14 @@ class Objective:
 
 
 def shares_of_masked(rows: Sequence[Rollout], log_weights: Tensor) -> Tensor:
-    """w/∏Z_t over n: 1/n for draws of the masked policy itself, what corrects for others than these."""
+    """q/(law of the draw) over n: 1/n for draws of the masked policy itself, exp(drift)/n for those of another engine's
+    copy of it, w/∏Z_t/n for draws of other samplers."""
     if all(_is_own(row) for row in rows):
-        return torch.full_like(log_weights, 1.0 / len(rows))
+        return torch.exp(torch.tensor([row.drift for row in rows], dtype=torch.float64)) / len(rows)
     log_mass = torch.tensor([row.log_mass.sum() for row in rows], dtype=torch.float64)
     return torch.exp(log_weights - log_mass) / len(rows)
 
 
 def _is_own(row: Rollout) -> bool:
     """Whether the weight is that of a draw of the masked policy: then it says no more than the masks do."""
-    return not row.finished or abs(row.log_weight - float(row.log_mass.sum())) < 1e-6
+    return not row.finished or abs(row.log_weight - float(row.log_mass.sum()) - row.drift) < 1e-6

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from decoding.rl.joint import Question
+from decoding.rl.joint import Joint, Question
 from grammars import Vocabulary
 
 Floats = NDArray[np.float64]
@@ -35,7 +35,7 @@ class _Batch:
     places: dict[Key, int]
 
 
-class PaddedModel:
+class PaddedModel(Joint):
     """Answers questions about several prompts with one forward pass.
 
     >>> from decoding.embedded import as_transformers
@@ -58,8 +58,8 @@ class PaddedModel:
         self.forwarded = 0
         self._batch: _Batch | None = None
 
-    def answers(self, questions: Sequence[Question]) -> list[Floats]:
-        """Normalised log-probabilities of the next token: rows for each question."""
+    def rows(self, questions: Sequence[Question]) -> Floats:
+        """Normalised log-probabilities of the next token."""
         asked = [(prompt, context) for prompt, contexts in questions for context in contexts]
         keys: list[Key] = [(prompt, context.tobytes()) for prompt, context in asked]
         with torch.inference_mode():
@@ -69,7 +69,7 @@ class PaddedModel:
             rows = self._normalised(logits)
         if self._batch is not None:
             self._batch.places = {key: place for place, key in enumerate(keys)}
-        return np.split(rows, np.cumsum([len(contexts) for _, contexts in questions])[:-1])
+        return rows
 
     def _extended(self, asked: Sequence[tuple[int, Ints]]) -> torch.Tensor | None:
         batch, self._batch = self._batch, None

@@ -5,6 +5,9 @@ of them share every forward pass. Per token it records log π, log Z_t (the mass
 constraint, so log q = log π − log Z_t, and masks can be replayed; per text the weight, as `samplers.samples` defines
 it, and how it finished. Texts that ran out of tokens stay, marked and without weight.
 
+Log-probabilities are those of the engine as it wrote, token by token. A pass over whole texts says the same but for
+rounding, another engine but for more; `scoring.rescored` has what training itself says, for ratios that start at 1.
+
 >>> from decoding.engine import Engine
 >>> from grammars import choice, regex
 >>> engine = Engine.load()
@@ -32,7 +35,8 @@ from decoding.rl.errors import NothingToLearn
 from decoding.rl.free import Free
 from decoding.rl.incidents import Incidents
 from decoding.rl.joint import joint
-from decoding.rl.lockstep import Lane, run_together
+from decoding.rl.lockstep import run_together
+from decoding.rl.record import Drawn
 from decoding.rl.replay import Walk, replayed
 from grammars import RequestError
 from grammars.errors import SamplingError
@@ -66,6 +70,8 @@ class Rollout:
     max_tokens: int
     masks: NDArray[np.uint32] | None = None
     """The masks themselves, where they are no function of the states."""
+    drift: float = 0.0
+    """log of what the masked policy in training gives to the text over what the one that drew it did; see `scoring`."""
 
     @property
     def log_masked(self) -> Floats:
@@ -201,7 +207,7 @@ def _for_each(constraint: Any, prompts: int, engine: Engine) -> list[Any]:
 
 def _drawn(
     posed: Sequence[Problem], sampler: Sampler, n: int, seed: Any, incidents: Incidents
-) -> list[Lane | SamplingError | None]:
+) -> list[Drawn | SamplingError | None]:
     """What the sampler did for each problem; None for those whose prompt is too long."""
     fits = [i for i, problem in enumerate(posed) if not _is_too_long(problem)]
     incidents.note("prompt_too_long", len(posed) - len(fits))
@@ -209,9 +215,9 @@ def _drawn(
     generators = [np.random.default_rng(seeds[i]) for i in fits]
     problems = [posed[i] for i in fits]
     found = run_together(problems, sampler, n, generators, joint([problem.model for problem in problems]))
-    out: list[Lane | SamplingError | None] = [None] * len(posed)
-    for i, lane in zip(fits, found, strict=True):
-        out[i] = lane
+    out: list[Drawn | SamplingError | None] = [None] * len(posed)
+    for i, drawn in zip(fits, found, strict=True):
+        out[i] = drawn
     return out
 
 
@@ -238,22 +244,20 @@ def context_limit(model: Any) -> int | None:
     return None if found is None else int(found)
 
 
-def _group(prompt: str, problem: Problem, lane: Lane | SamplingError | None, incidents: Incidents) -> Group:
-    if not isinstance(lane, Lane):
-        incidents.note("unfinishable", int(lane is not None))
-        return Group(prompt, (), None, lane)
-    samples = lane.finished()
-    rows = tuple(_rows(problem, samples, lane))
+def _group(prompt: str, problem: Problem, drawn: Drawn | SamplingError | None, incidents: Incidents) -> Group:
+    if not isinstance(drawn, Drawn):
+        incidents.note("unfinishable", int(drawn is not None))
+        return Group(prompt, (), None, drawn)
+    rows = tuple(_rows(problem, drawn))
     incidents.note("unfinished", sum(not row.finished for row in rows))
-    return Group(prompt, rows, samples)
+    return Group(prompt, rows, drawn.samples)
 
 
-def _rows(problem: Problem, samples: Samples, lane: Lane) -> Iterator[Rollout]:
+def _rows(problem: Problem, drawn: Drawn) -> Iterator[Rollout]:
     ids_of_prompt = tuple(getattr(problem.model, "prompt", ()))
-    kept: dict[bytes, tuple[NDArray[np.uint32], float]] | None = samples.notes.get("masks")
-    for draw in samples:
+    kept: dict[bytes, tuple[NDArray[np.uint32], float]] | None = drawn.samples.notes.get("masks")
+    for draw, (log_policy, log_mass) in zip(drawn.samples, drawn.logs, strict=True):
         ids = np.append(draw.tokens, problem.vocabulary.eos[0]) if draw.finish == END else draw.tokens
-        log_policy, log_mass = lane.record.along(draw.tokens, ended=draw.finish == END)
         masks = None
         if kept is not None:
             passed = [kept[draw.tokens[:t].tobytes()] for t in range(len(ids))]

@@ -97,15 +97,23 @@ def _chosen(logits: Tensor, ids: Tensor, vocabulary: Vocabulary) -> Tensor:
 
 def forwarded(model: Any, rows: Sequence[Rollout], vocabulary: Vocabulary) -> Logs:
     """The logs of rollouts under a causal model of transformers, with its gradient."""
+    texts = Texts.of(rows, next(model.parameters()).device)
+    pairs = [(row.prompt, row.ids) for row in rows]
+    return logs_of(answer_logits(model, pairs, texts.ids.shape[1]), texts, vocabulary)
+
+
+def answer_logits(model: Any, pairs: Sequence[tuple[Sequence[int], Any]], width: int) -> Tensor:
+    """The logits before each token of the answers, (n, width, V), in one pass over prompts and answers. Padding stands
+    behind the texts, and no logits are made of what all prompts have in length."""
     device = next(model.parameters()).device
-    texts = Texts.of(rows, device)
-    begins = [len(row.prompt) for row in rows]
-    width = max(begin + len(row.ids) for begin, row in zip(begins, rows, strict=True))
-    ids, real = np.zeros((len(rows), width), np.int64), np.zeros((len(rows), width), np.int64)
-    for i, (begin, row) in enumerate(zip(begins, rows, strict=True)):
-        end = begin + len(row.ids)
-        ids[i, :begin], ids[i, begin:end], real[i, :end] = row.prompt, row.ids, 1
-    out = model(input_ids=torch.from_numpy(ids).to(device), attention_mask=torch.from_numpy(real).to(device))
-    places = torch.tensor(begins, device=device)[:, None] - 1 + torch.arange(texts.ids.shape[1], device=device)
-    logits = out.logits[torch.arange(len(rows), device=device)[:, None], places.clamp(max=width - 1)]
-    return logs_of(logits, texts, vocabulary)
+    begins = [len(prompt) for prompt, _ in pairs]
+    total = max(begin + len(ids) for begin, (_, ids) in zip(begins, pairs, strict=True))
+    ids, real = np.zeros((len(pairs), total), np.int64), np.zeros((len(pairs), total), np.int64)
+    for i, (begin, (prompt, answer)) in enumerate(zip(begins, pairs, strict=True)):
+        end = begin + len(answer)
+        ids[i, :begin], ids[i, begin:end], real[i, :end] = prompt, answer, 1
+    kept = total - min(begins) + 1
+    given = {"input_ids": torch.from_numpy(ids).to(device), "attention_mask": torch.from_numpy(real).to(device)}
+    logits = model(**given, logits_to_keep=kept).logits
+    places = torch.tensor(begins, device=device)[:, None] - min(begins) + torch.arange(width, device=device)
+    return logits[torch.arange(len(pairs), device=device)[:, None], places.clamp(max=kept - 1)]

@@ -8,9 +8,11 @@ process, so a resumed run is the uninterrupted one, to the bit. Both run in seve
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +21,16 @@ import torch
 
 from decoding.rl.checkpoints import latest_checkpoint, write_checkpoint
 from decoding.rl.configuration import Configuration, form_of, prompts_of, reward_of
-from decoding.rl.errors import BadCheckpoint
+from decoding.rl.errors import BadCheckpoint, NothingToLearn
 from decoding.rl.extras import require
 from decoding.rl.grpo import Settings, grpo_trainer
-from decoding.rl.guards import drop_broken_gradients
-from decoding.rl.incidents import Incidents
+from decoding.rl.guards import drop_broken_gradients, drop_empty_gradients
+from decoding.rl.incidents import Drought, Incidents
 from decoding.rl.losses import Clip
 from decoding.rl.matching import Evidence, Matcher, Matching
 from decoding.rl.metrics import Metrics
 from decoding.rl.objectives import Objective
+from decoding.rl.processes import incident_figures, summed, together
 from decoding.sampler_names import sampler_of
 from grammars import BackendUnavailable
 
@@ -80,11 +83,25 @@ def _remember(made: Configuration) -> None:
     """Write down what is trained, and refuse to go on with something else."""
     file = made.out / "configuration.json"
     told = {name: value for name, value in asdict(made).items() if name not in ("folder", "steps", "output")}
-    if file.exists() and json.loads(file.read_text("utf-8")) != json.loads(json.dumps(told)):
+    told = json.loads(json.dumps(told | {"processes": _processes()}))
+    if not file.exists():  # all processes write the same, each as a whole
+        spare = file.with_suffix(f".{os.getpid()}.part")
+        spare.write_text(json.dumps(told, indent=1), "utf-8")
+        os.replace(spare, file)
+        return
+    try:
+        known = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadCheckpoint(f"{file} is damaged", hint="remove the folder to begin anew") from error
+    if known != told:
         raise BadCheckpoint(
             f"{made.out} holds a run with another configuration", hint="name another output, or remove the folder"
         )
-    file.write_text(json.dumps(told, indent=1), "utf-8")
+
+
+def _processes() -> int:
+    """How many the launcher has started; draws depend on it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 # -- grpo -------------------------------------------------------------------------------------------------------------
@@ -127,10 +144,11 @@ def _grpo(made: Configuration, model: Any, tokenizer: Any, prompts: Sequence[str
     trainer = grpo_trainer(
         model,
         tokenizer,
-        prompts,
+        _in_order(made, prompts),
         form,
         reward_of(made),
         settings,
+        served=_served(made),
         callbacks=[writing],
         peft_config=_lora(made.model.lora),
         output_dir=str(made.out),
@@ -146,6 +164,7 @@ def _grpo(made: Configuration, model: Any, tokenizer: Any, prompts: Sequence[str
         save_total_limit=made.checkpoints.keep,
         seed=made.seed,
         data_seed=made.seed,
+        shuffle_dataset=False,
         use_cpu=not torch.cuda.is_available(),
     )
     trainer.remove_callback(import_module("transformers").PrinterCallback)
@@ -158,6 +177,26 @@ def _grpo(made: Configuration, model: Any, tokenizer: Any, prompts: Sequence[str
     return Outcome(made.steps, writing.latest, total, made.out, began_at)
 
 
+def _in_order(made: Configuration, prompts: Sequence[str]) -> list[str]:
+    """The prompts of all steps, one after the other: a single pass, so that what comes next is known at any step. (What
+    shuffles anew in every pass forgets, in several processes, how often it did when it is resumed.)"""
+    count = -(-made.steps // made.optimizer.updates) * made.rollouts.prompts * _processes()
+    return [prompts[i] for i in islice(_endless(len(prompts), made.seed, begin=0), count)]
+
+
+def _served(made: Configuration) -> Any:
+    """vLLM, if it is to draw the rollouts."""
+    if made.rollouts.engine == "model":
+        return None
+    from decoding.embedded import hf_directory
+    from decoding.rl.served import Served
+    from decoding.vllm import load as start
+
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # weights are handed over in this process
+    name = str(hf_directory()) if made.model.name == "built-in" else made.model.name
+    return Served(start(name, **{"dtype": "float32", **made.rollouts.vllm}))
+
+
 def _lora(rank: int) -> Any:
     if not rank:
         return None
@@ -168,13 +207,16 @@ def _lora(rank: int) -> Any:
 
 
 def _latest_of_trl(folder: Path) -> tuple[str | None, int]:
-    """The latest checkpoint of TRL that was written to its end: the state is what it writes last."""
+    """The latest checkpoint of TRL that was written to its end: the state is what the first process writes last, what
+    is random the others."""
     found: list[tuple[int, Path]] = []
     for path in folder.glob("checkpoint-*"):
         try:
-            found.append((int(json.loads((path / "trainer_state.json").read_text("utf-8"))["global_step"]), path))
+            step = int(json.loads((path / "trainer_state.json").read_text("utf-8"))["global_step"])
         except (OSError, ValueError, KeyError):
             continue
+        if _processes() == 1 or all((path / f"rng_state_{rank}.pth").exists() for rank in range(_processes())):
+            found.append((step, path))
     step, path = max(found, default=(0, None))
     return (None, 0) if path is None else (str(path), step)
 
@@ -186,7 +228,9 @@ def _matching(
     made: Configuration, model: Any, tokenizer: Any, prompts: Sequence[str], form: Any, watch: Watch
 ) -> Outcome:
     accelerate: Any = import_module("accelerate")
-    accelerator = accelerate.Accelerator(cpu=not torch.cuda.is_available())
+    # buffers are equal everywhere; to send them round with each pass would want as many passes of every process
+    parallel = import_module("accelerate.utils").DistributedDataParallelKwargs(broadcast_buffers=False)
+    accelerator = accelerate.Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[parallel])
     base, _ = load_model(made.model.name)
     settings = Matching(
         n=made.rollouts.n,
@@ -204,16 +248,24 @@ def _matching(
     is_main = bool(accelerator.is_main_process)
     metrics = Metrics(made.out, began_at, made.tensorboard) if is_main else None
     figures: dict[str, float] = {}
-    total = Incidents()
+    total, drought = Incidents(), Drought(len(set(prompts)))
     for step in range(began_at + 1, made.steps + 1):
         matcher.incidents = Incidents()
         seed = np.random.SeedSequence([made.seed, step, accelerator.process_index])
         asked = _batch(prompts, made.rollouts.prompts, step, made.seed, accelerator)
-        loss, figures = matcher.loss(asked, lambda _: form, seed, wrapped)
+        try:
+            loss, figures = matcher.loss(asked, lambda _: form, seed, wrapped)
+            drought.ends()
+        except NothingToLearn as error:
+            if matcher.incidents["unfinishable"]:
+                raise
+            drought.goes_on(asked, error)
+            loss, figures = torch.zeros(()), {"rollouts": 0.0}
         steered.zero_grad()
+        loss = loss if loss.requires_grad else _nothing(wrapped, accelerator.device)
         _stepped(accelerator, loss, learned, steered, made.optimizer.clip_norm, matcher.incidents)
         total.update(matcher.incidents)
-        figures |= {f"incidents/{name}": float(count) for name, count in matcher.incidents.items()}
+        figures = together(figures) | summed(incident_figures(matcher.incidents))
         if metrics is not None:
             metrics.write(step, figures)
             watch(step, figures)
@@ -251,14 +303,18 @@ def _endless(size: int, seed: int, begin: int) -> Iterator[int]:
 def _stepped(
     accelerator: Any, loss: Any, learned: Sequence[Any], optimizer: Any, norm: float, incidents: Incidents
 ) -> None:
-    """One step of the optimiser, unless something in it is not finite."""
-    if loss.requires_grad:
-        accelerator.backward(loss)
-        if drop_broken_gradients(learned):
-            torch.nn.utils.clip_grad_norm_(learned, norm)
-            optimizer.step()
-            return
-    incidents.note("non_finite")
+    """One step of the optimiser, unless something in it is not finite, or there is nothing to it."""
+    accelerator.backward(loss)
+    if not drop_broken_gradients(learned):
+        incidents.note("non_finite")
+    elif drop_empty_gradients(learned):
+        torch.nn.utils.clip_grad_norm_(learned, norm)
+        optimizer.step()
+
+
+def _nothing(model: Any, device: Any) -> Any:
+    """A loss that teaches nothing, of a process that has no rollouts: the others wait for its gradient."""
+    return model(input_ids=torch.zeros((1, 1), dtype=torch.long, device=device)).logits.sum() * 0.0
 
 
 def _saved(made: Configuration, step: int, accelerator: Any, model: Any, optimizer: Any, matcher: Matcher) -> None:

@@ -4,6 +4,7 @@ never reach the parameters."""
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -168,6 +169,50 @@ def test_later_steps_on_the_same_rollouts_go_by_the_ratio(engine: Any):
     second.backward()  # within clips of 0 only steps back are open
 
 
+# -- ratios -----------------------------------------------------------------------------------------------------------
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, folder: Path, **options: Any) -> tuple[Any, list[tuple[Any, Any]]]:
+    """A trainer that has run, and for each loss how far ratios were from 1: of the model's own logs, and masked."""
+    from decoding.rl import grpo
+
+    ratios: list[tuple[Any, Any]] = []
+    plain = grpo.losses.loss
+
+    def watching(found: Any, policy: Any, masked: Any, old: Any, old_masked: Any, **more: Any) -> Any:
+        with torch.no_grad():
+            pairs = ((policy, old), (masked, old_masked))
+            ratios.append(tuple(float(torch.expm1(a.values - b.values).abs().max()) for a, b in pairs))
+        return plain(found, policy, masked, old, old_masked, **more)
+
+    monkeypatch.setattr(grpo.losses, "loss", watching)
+    trainer = trainer_of(folder, learning_rate=1e-3, **options)
+    trainer.train()
+    return trainer, ratios
+
+
+@pytest.mark.parametrize("sampler", [None, SMC(8, 0.9)], ids=["Masking", "SMC"])
+def test_the_first_ratios_of_every_generation_are_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sampler: Any):
+    """TRL shuffles the rollouts, and every optimiser step sees half of them: the second half is seen by a policy that
+    has moved, so its ratios are not 1, but go back to the policy that drew it."""
+    halves = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 1, "steps_per_generation": 2}
+    settings = {} if sampler is None else {"settings": {"sampler": sampler}}
+    _, ratios = watched(monkeypatch, tmp_path, max_steps=4, **halves, **settings)
+    assert len(ratios) == 4
+    for first, second in (ratios[:2], ratios[2:]):
+        assert max(first) < 1e-6
+        assert min(second) > 1e-4
+
+
+def test_ratios_are_one_as_long_as_nothing_moves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Four passes over a generation before the first step, and another four after it."""
+    parts = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 4, "steps_per_generation": 2}
+    _, ratios = watched(monkeypatch, tmp_path, max_steps=2, num_iterations=4, **parts)
+    assert len(ratios) == 8
+    assert max(map(max, ratios[:4])) < 1e-6
+    assert min(map(min, ratios[4:])) > 1e-4
+
+
 # -- what is left out -------------------------------------------------------------------------------------------------
 
 
@@ -213,10 +258,45 @@ def test_a_prompt_that_is_too_long_is_left_out(tmp_path: Path):
     assert all(torch.isfinite(p).all() for p in trainer.model.parameters())
 
 
+def test_a_step_without_rollouts_is_not_taken(tmp_path: Path):
+    """One prompt a step, the second one too long: an optimiser with a memory would move all the same."""
+    from transformers import TrainerCallback
+
+    seen: list[dict[str, Any]] = []
+
+    class Keep(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            seen.append({name: p.detach().clone() for name, p in kwargs["model"].named_parameters()})
+
+    prompts = [PROMPTS[0], "word " * 2000]
+    one = {"per_device_train_batch_size": 4, "max_steps": 4, "shuffle_dataset": False, "learning_rate": 1e-3}
+    trainer = trainer_of(tmp_path, prompts=prompts, **one)
+    trainer.add_callback(Keep())
+    trainer.train()
+    moved = [any(not torch.equal(a[name], b[name]) for name in a) for a, b in pairwise(seen)]
+    assert moved == [False, True, False]
+    total = trainer.rollouter.all_incidents + trainer.rollouter.incidents
+    assert total["prompt_too_long"] == 2
+
+
+def test_a_run_without_rollouts_is_refused(tmp_path: Path):
+    with pytest.raises(NothingToLearn, match="of 2 prompts in a row not one"):
+        trainer_of(tmp_path, prompts=["word " * 2000, "what " * 2000], max_steps=3).train()
+
+
 def test_a_constraint_that_nothing_can_finish_is_refused(tmp_path: Path):
     trainer = trainer_of(tmp_path, constraint=length(90, 99), max_steps=1)
     with pytest.raises(NothingToLearn, match=r"step 0.*unfinishable 2"):
         trainer.train()
+
+
+def test_a_prompt_may_stand_in_the_list_twice(tmp_path: Path):
+    prompts = [PROMPTS[0], PROMPTS[0], PROMPTS[1], PROMPTS[0]]
+    trainer = trainer_of(tmp_path, prompts=prompts, per_device_train_batch_size=16, max_steps=1, shuffle_dataset=False)
+    trainer.train()
+    assert [group.prompt for group in trainer.rollouter._groups] == prompts
+    with pytest.raises(BadConfiguration, match="parts of groups of 4"):
+        trainer.rollouter.rollouts([PROMPTS[0]] * 3 + [PROMPTS[1]] * 5, trainer)
 
 
 def test_groups_stay_within_a_process(tmp_path: Path):
@@ -225,6 +305,12 @@ def test_groups_stay_within_a_process(tmp_path: Path):
         require_whole_groups(split)
     with pytest.raises(NothingToLearn, match="no prompts"):
         trainer_of(tmp_path, prompts=[])
+
+
+@pytest.mark.parametrize("wrong", [{"level": "word"}, {"length": "rows"}, {"divergence": float("nan")}])
+def test_settings_that_mean_nothing_are_refused(wrong: dict[str, Any]):
+    with pytest.raises(BadConfiguration):
+        Settings(**wrong)
 
 
 # -- TRL's own loss ---------------------------------------------------------------------------------------------------

@@ -11,11 +11,13 @@ import pytest
 from decoding.rl.errors import NothingToLearn
 from decoding.rl.incidents import Incidents
 from decoding.rl.joint import Question, joint
+from decoding.rl.lockstep import run_together
 from decoding.rl.nlpo import DynamicMasking, narrowed
+from decoding.rl.record import Drawn
 from decoding.rl.replay import MaskTable, replayed
 from decoding.rl.rollouts import Rollouts, collect
 from decoding.rl.tree import SegmentTree, advantages
-from grammars import RequestError, StateError, Vocabulary, choice, json_schema, literal, regex
+from grammars import DeadEnd, RequestError, StateError, Vocabulary, choice, json_schema, literal, regex
 from samplers import (
     BTW,
     CARS,
@@ -35,6 +37,7 @@ from samplers import (
 )
 from samplers.laws import exact_law, text_law, weighted_law
 from samplers.models import Tabulated
+from samplers.potentials import text_potential
 from samplers.protocols import Sampler
 
 WATER, ICE = "User: Is water wet?\nAssistant:", "User: Is ice hot?\nAssistant:"
@@ -118,8 +121,9 @@ def test_the_mean_weight_estimates_the_legal_mass(built_in: Any):
 
 
 def test_a_text_that_ran_out_of_tokens_stays_marked(built_in: Any):
-    found = collect(built_in, [ADA], regex("[a-z]{3,}"), n=4, max_tokens=2, seed=7)
+    found = collect(built_in, [ADA], regex("[a-z]{8,}"), n=6, max_tokens=3, seed=7)
     marked = [row for row in found.rows if not row.finished]
+    assert marked
     assert {row.finish for row in marked} <= {"length", "dead"}
     assert all(row.log_weight == -np.inf for row in marked)
     assert found.incidents["unfinished"] == len(marked)
@@ -152,6 +156,56 @@ def test_rows_that_are_followed_no_further_are_dropped(exact_engine: Any):
         contexts = [np.array(context) for context in step]
         rows = together.answers([Question(1, contexts)])[0]
         assert np.abs(np.exp(rows) - np.exp(problem.model.log_probs(contexts))).max() < 1e-6
+
+
+# -- one population for many prompts ----------------------------------------------------------------------------------
+
+
+class Alone(Masking):
+    """Masking that nobody recognises: every prompt runs in a lane of its own."""
+
+
+@pytest.mark.parametrize("forms", [regex(" [a-z]{1,8}"), [regex("[0-9]+"), ANSWERS, ANSWERS], None])
+@pytest.mark.parametrize("max_tokens", [3, 12])
+def test_prompts_that_run_abreast_draw_what_they_draw_alone(exact_engine: Any, forms: Any, max_tokens: int):
+    prompts = [WATER, ICE, "2 + 2 ="]
+    abreast, alone = (
+        collect(exact_engine, prompts, forms, sampler, n=4, max_tokens=max_tokens, seed=1)
+        for sampler in (Masking(), Alone())
+    )
+    assert abreast.incidents == alone.incidents
+    for one, other in zip(abreast.groups, alone.groups, strict=True):
+        assert one.samples is not None
+        assert other.samples is not None
+        assert one.samples.calls == other.samples.calls
+        for row, same in zip(one.rows, other.rows, strict=True):
+            assert row.ids.tolist() == same.ids.tolist()
+            assert row.finish == same.finish
+            assert row.log_weight == pytest.approx(same.log_weight, abs=1e-9)
+            assert row.log_policy == pytest.approx(same.log_policy, abs=1e-9)
+            assert row.log_mass == pytest.approx(same.log_mass, abs=1e-9)
+
+
+def test_a_prompt_that_gives_the_form_no_mass_does_not_stop_the_others():
+    ab = regex("ab?").compile(AB)
+    worlds = [
+        Problem(Tabulated(AB, {}, otherwise=chances), ab, max_tokens=4) for chances in ([2, 1, 1], [0, 1, 1], [1, 1, 2])
+    ]
+    generators = [np.random.default_rng(i) for i in range(3)]
+    first, lost, last = run_together(worlds, Masking(), 5, generators, joint([world.model for world in worlds]))
+    assert isinstance(lost, DeadEnd)
+    for drawn in (first, last):
+        assert isinstance(drawn, Drawn)
+        assert drawn.samples.finish == ("end",) * 5
+        for tokens, (log_policy, log_mass) in zip(drawn.samples.tokens, drawn.logs, strict=True):
+            assert len(log_policy) == len(log_mass) == len(tokens) + 1
+
+
+def test_potentials_weigh_prompts_that_run_abreast(built_in: Any):
+    longer = text_potential(lambda text: 0.1 * len(text))
+    drawn = collect(built_in, [WATER, ICE], ANSWERS, n=3, max_tokens=6, seed=4, potentials=(longer,))
+    for row in drawn.rows:
+        assert row.log_weight == pytest.approx(row.log_mass.sum() + 0.1 * len(row.text), abs=1e-9)
 
 
 # -- replay -----------------------------------------------------------------------------------------------------------

@@ -71,6 +71,15 @@ def process(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def launched(port: int, *what: str) -> subprocess.CompletedProcess[str]:
+    """A module or a program in two processes."""
+    code = (
+        "import sys; from torch.distributed.run import main; "
+        "main(['--nproc_per_node', '2', '--master_port', *sys.argv[1:]])"
+    )
+    return process(code, str(port), *what)
+
+
 KILLED = """
 import os, signal, sys, torch
 from pathlib import Path
@@ -106,11 +115,7 @@ def test_several_processes_draw_for_themselves_and_learn_together(tmp_path: Path
     """Each draws for its own prompts, gradients are averaged: the run is another than that of a single process."""
     file = written(tmp_path, method)
     file.write_text(file.read_text("utf-8").replace(f"steps = {STEPS}", "steps = 2"), "utf-8")
-    code = (
-        "import sys; from torch.distributed.run import main; "
-        "main(['--nproc_per_node', '2', '--master_port', '29517', '-m', 'decoding.rl', sys.argv[1]])"
-    )
-    done = process(code, str(file))
+    done = launched(29517, "-m", "decoding.rl", str(file))
     assert done.returncode == 0, done.stderr[-3000:]
     rows = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text("utf-8").splitlines()]
     assert [row["step"] for row in rows] == [1, 2]
@@ -118,6 +123,39 @@ def test_several_processes_draw_for_themselves_and_learn_together(tmp_path: Path
         step, content = latest_checkpoint(tmp_path / "out" / "checkpoints")
         assert (step, len(content["evidence"])) == (2, 2)
         assert content["evidence"][0] != content["evidence"][1]
+
+
+def test_several_processes_that_were_killed_go_on_as_if_they_had_not_been(tmp_path: Path):
+    """The first one is killed at a random step, and the launcher ends the other."""
+    whole, cut = written(tmp_path / "whole", "grpo"), written(tmp_path / "cut", "grpo")
+    done = launched(29518, "-m", "decoding.rl", str(whole))
+    assert done.returncode == 0, done.stderr[-3000:]
+    program = tmp_path / "killed.py"
+    program.write_text(KILLED, "utf-8")
+    step = random.Random(9).randint(2, STEPS - 1)
+    assert launched(29519, str(program), str(cut), str(step)).returncode != 0
+    figures = [folder / "out" / "metrics.jsonl" for folder in (whole.parent, cut.parent)]
+    assert len(figures[1].read_text("utf-8").splitlines()) == step
+    done = launched(29520, "-m", "decoding.rl", str(cut))
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, other = tensors(whole.parent / "out"), tensors(cut.parent / "out")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert figures[0].read_text("utf-8") == figures[1].read_text("utf-8")
+
+
+def test_the_number_of_processes_belongs_to_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from decoding.rl import training
+
+    made = read_configuration(written(tmp_path, "matching"))
+    made.out.mkdir()
+    training._remember(made)
+    training._remember(made)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(BadCheckpoint, match="another configuration"):
+        training._remember(made)
+    (made.out / "configuration.json").write_text('{"meth', "utf-8")
+    with pytest.raises(BadCheckpoint, match="is damaged"):
+        training._remember(made)
 
 
 def test_the_command_trains_and_tells_where_everything_is(tmp_path: Path):
@@ -202,6 +240,20 @@ MINIMAL = 'output = "o"\nsteps = 3\n[[reward]]\nkind = "exact_length"\nwanted = 
         (MINIMAL + "[rollouts]\nn = 1", "n in .rollouts. is at least 2"),
         (MINIMAL + "[objectiv]\n", "no setting 'objectiv'"),
         (MINIMAL + "[optimizer]\nupdates = 3", "no multiple of updates"),
+        (MINIMAL + "[optimizer]\nrate = nan", "rate in .optimizer. is a number above 0, not nan"),
+        (MINIMAL + "[optimizer]\nrate = 0.0", "rate in .optimizer. is a number above 0"),
+        (MINIMAL + "[optimizer]\nclip = -0.1", "clip in .optimizer. is a number of at least 0"),
+        (MINIMAL + "[optimizer]\nclip_norm = inf", "clip_norm in .optimizer. is a number above 0"),
+        (MINIMAL + "[objective]\ndivergence = nan", "divergence in .objective. is a number of at least 0"),
+        (MINIMAL + '[rollouts]\nengine = "sglang"', "no engine 'sglang'"),
+        (MINIMAL + "[rollouts]\nvllm = 3", "vllm in .rollouts. is of type"),
+        (MINIMAL + '[prompts]\nlist = "one"', r"list in .prompts. is of type list\[str\]"),
+        ('output = "o"\nsteps = 3\nreward = "near"', "reward is a list of tables"),
+        ('output = "o"\nsteps = 3\n[reward]\nkind = "exact_length"', "reward is a list of tables"),
+        (
+            'output = "o"\nsteps = 3\nmethod = "matching"\nform.regex = "a"\nrollouts.engine = "vllm"',
+            "rollouts by vllm are for grpo",
+        ),
     ],
 )
 def test_a_configuration_is_refused_by_name(content: str, said: str):
@@ -218,6 +270,7 @@ def test_a_configuration_is_refused_by_name(content: str, said: str):
         ('[prompts]\nlist = ["a"]\n[form]\nregexp = "a"', r"\[form\] wants exactly one"),
         ('[prompts]\nlist = ["a"]\n[objective]\nname = "best"\n[form]\nregex = "a"', "no objective 'best'"),
         ('[prompts]\nlist = ["a"]\n[[reward]]\nkind = "magic"', "no kind 'magic'"),
+        ('[prompts]\nlist = ["a"]\n[[reward]]\nkind = "exact_length"\nweight = nan', "the weight of reward 2"),
         ('[prompts]\nlist = ["a"]\n[[reward]]\nkind = "exact_length"\nlength = 3', "reward 2, exact_length"),
         ('[prompts]\nlist = ["a"]\n[[reward]]\nkind = "python"\nfunction = "nowhere:x"', "cannot be imported"),
     ],
