@@ -1,7 +1,7 @@
 # Everything lives in .venv, made on first use; nothing but Python 3.11+ and make is needed beforehand.
 #   make test     the whole test-suite
 #   make board    are the estimates of every sampler unbiased, do all bounds hold? some minutes
-#   make demo     a few seconds in the terminal, offline: JSON by a schema, masking beside the truth, two pictures
+#   make demo     JSON by a schema, masking beside the truth, two pictures: some seconds once it is installed
 #   make clean    remove .venv and every build product
 
 candidates := python3 python3.14 python3.13 python3.12 python3.11

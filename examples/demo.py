@@ -90,7 +90,7 @@ def draw(engine: Engine, comparison: Comparison) -> None:
     heading("3. Pictures")
     FOLDER.mkdir(exist_ok=True)
     title = "An age from 18 to 30 for somebody who is 36"
-    save(distributions_picture(comparison, title), FOLDER / "masking.svg")
+    save(distributions_picture(comparison, title, 6), FOLDER / "masking.svg")
     wish = text_potential(few_e, few_e)
     problem = engine.problem("User: Name three colors.\nAssistant:", regex=COLORS, potentials=[wish], max_tokens=30)
     trace = traced(problem, SMC(), 12, seed=3)

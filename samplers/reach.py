@@ -89,5 +89,5 @@ def _refuse(problem: Problem, work: int) -> None:
     if least is not None and least > problem.max_tokens:
         raise BudgetExhausted(
             f"no text of the language fits into max_tokens={problem.max_tokens}",
-            hint="raise Problem(max_tokens=...)",
+            hint="raise max_tokens",
         )

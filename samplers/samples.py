@@ -203,7 +203,5 @@ class Samples:
 
     def _nothing(self, message: str) -> SamplingError:
         if LENGTH in self.finish:
-            return BudgetExhausted(
-                f"{message}: the token budget ran out", hint="raise Problem(max_tokens=...), or draw more"
-            )
+            return BudgetExhausted(f"{message}: the token budget ran out", hint="raise max_tokens, or draw more")
         return DeadEnd(message, hint="draw more rows, or check that the model gives the language any mass")

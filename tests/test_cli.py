@@ -150,7 +150,8 @@ def test_warm_compiles_and_says_so(scansion):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are different there")
 def test_an_interrupt_ends_it_quietly_with_exit_code_130():
     code = """
-        import sys, decoding.cli, decoding.checking
+        import signal, sys, decoding.cli, decoding.checking
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it for what runs in the background
         def endless(*_):
             print("running", flush=True)
             import time

@@ -211,9 +211,10 @@ def test_a_budget_too_small_for_the_form_is_a_no(scansion):
 
 
 INTERRUPTED = """
-import sys, time
+import signal, sys, time
 import decoding.cli
 from decoding.engine import Engine
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it for what runs in the background
 answer = Engine.generate_many
 def slow(self, prompt, *rest, **more):
     if prompt == "last":
