@@ -39,7 +39,7 @@ from decoding.rl.lockstep import run_together
 from decoding.rl.record import Drawn
 from decoding.rl.replay import Walk, replayed
 from grammars import RequestError
-from grammars.errors import SamplingError
+from grammars.errors import BudgetExhausted, SamplingError
 from samplers import Masking, Problem, Samples
 from samplers.log_space import effective_size
 from samplers.protocols import Constraint, Sampler
@@ -183,7 +183,7 @@ def collect(
     begun = time.perf_counter()
     noted = Incidents() if incidents is None else incidents
     posed = [
-        engine.problem(prompt, constraint=one, max_tokens=max_tokens, potentials=potentials)
+        _posed(engine, prompt, constraint=one, max_tokens=max_tokens, potentials=potentials)
         for prompt, one in zip(prompts, _for_each(constraint, len(prompts), engine), strict=True)
     ]
     drawn = _drawn(posed, sampler or Masking(), n, seed, noted)
@@ -205,18 +205,27 @@ def _for_each(constraint: Any, prompts: int, engine: Engine) -> list[Any]:
     return [Free(engine.vocabulary) if one is None else one for one in constraint]
 
 
+def _posed(engine: Engine, prompt: str, **options: Any) -> Problem | None:
+    """None where there is no room behind the prompt."""
+    try:
+        problem = engine.problem(prompt, **options)
+    except BudgetExhausted:
+        return None
+    return None if _is_too_long(problem) else problem
+
+
 def _drawn(
-    posed: Sequence[Problem], sampler: Sampler, n: int, seed: Any, incidents: Incidents
+    posed: Sequence[Problem | None], sampler: Sampler, n: int, seed: Any, incidents: Incidents
 ) -> list[Drawn | SamplingError | None]:
     """What the sampler did for each problem; None for those whose prompt is too long."""
-    fits = [i for i, problem in enumerate(posed) if not _is_too_long(problem)]
-    incidents.note("prompt_too_long", len(posed) - len(fits))
+    fitting = {i: problem for i, problem in enumerate(posed) if problem is not None}
+    incidents.note("prompt_too_long", len(posed) - len(fitting))
     seeds = (seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)).spawn(len(posed))
-    generators = [np.random.default_rng(seeds[i]) for i in fits]
-    problems = [posed[i] for i in fits]
+    generators = [np.random.default_rng(seeds[i]) for i in fitting]
+    problems = list(fitting.values())
     found = run_together(problems, sampler, n, generators, joint([problem.model for problem in problems]))
     out: list[Drawn | SamplingError | None] = [None] * len(posed)
-    for i, drawn in zip(fits, found, strict=True):
+    for i, drawn in zip(fitting, found, strict=True):
         out[i] = drawn
     return out
 
@@ -244,9 +253,11 @@ def context_limit(model: Any) -> int | None:
     return None if found is None else int(found)
 
 
-def _group(prompt: str, problem: Problem, drawn: Drawn | SamplingError | None, incidents: Incidents) -> Group:
+def _group(prompt: str, problem: Problem | None, drawn: Drawn | SamplingError | None, incidents: Incidents) -> Group:
+    if problem is None or drawn is None:
+        return Group(prompt, (), None, None)
     if not isinstance(drawn, Drawn):
-        incidents.note("unfinishable", int(drawn is not None))
+        incidents.note("unfinishable")
         return Group(prompt, (), None, drawn)
     rows = tuple(_rows(problem, drawn))
     incidents.note("unfinished", sum(not row.finished for row in rows))
