@@ -20,8 +20,8 @@ def together(figures: Mapping[str, float]) -> dict[str, float]:
     """The mean over the processes that have a figure, the sum of what is a number of things. A process without rollouts
     has an opinion on nothing but their number.
 
-    >>> together({"rollouts": 8, "reward": 0.5})
-    {'rollouts': 8, 'reward': 0.5}
+    >>> together({"rollouts": 8.0, "reward": 0.5})
+    {'rollouts': 8.0, 'reward': 0.5}
     """
     parts = [part for part in gathered(figures) if part.get("rollouts", 1)] or [figures]
     names = dict.fromkeys(name for part in parts for name in part)

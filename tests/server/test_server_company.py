@@ -104,14 +104,15 @@ def test_a_client_that_gives_up_stops_its_work():
 
 
 def test_a_client_that_leaves_in_the_middle_stops_its_work_and_no_other():
-    app = create_app(Slow())
-    with served(app) as address, httpx.Client(timeout=30) as client, ThreadPoolExecutor(1) as pool:
-        staying = pool.submit(client.post, f"{address}/v1/completions", json={**LONG, "regex": "[a-z ]{60}", "n": 1})
+    app, stays = create_app(Slow()), {**LONG, "regex": "[a-z ]{200}", "n": 1}
+    with served(app) as address, httpx.Client(timeout=120) as client, ThreadPoolExecutor(1) as pool:
         with client.stream("POST", f"{address}/v1/completions", json={**LONG, "stream": True}) as answer:
-            next(answer.iter_lines())
+            lines = answer.iter_lines()  # kept: an iterator that is dropped closes the connection
+            next(lines)
+            staying = pool.submit(client.post, f"{address}/v1/completions", json=stays)
             assert _soon(lambda: app.state.host.scheduler.running == 5)
         assert _soon(lambda: app.state.host.scheduler.running == 1, 5), "the work goes on"
-        assert len(staying.result().json()["choices"][0]["text"]) == 60
+        assert len(staying.result().json()["choices"][0]["text"]) == 200
         assert app.state.host.metrics.cancelled._value.get() == 1
 
 

@@ -143,7 +143,8 @@ def test_who_leaves_is_aborted_in_the_engine(model: Any):
     app = create_app(model)
     with served(app) as address, httpx.Client(timeout=60) as client:
         with client.stream("POST", f"{address}/v1/completions", json={**LONG, "stream": True}) as answer:
-            next(answer.iter_lines())
+            lines = answer.iter_lines()  # kept: an iterator that is dropped closes the connection
+            next(lines)
             assert app.state.host.scheduler.running == 4
         assert idle(app, model), "the work goes on"
         assert client.get(f"{address}/metrics").text.count("vllm:") > 10
