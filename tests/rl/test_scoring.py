@@ -28,8 +28,8 @@ def worst_ratio(model: Any, rows: list[Rollout], vocabulary: Any) -> float:
     """How far from 1 the ratios of a pass over these rows are, raw and masked."""
     logs, worst = forwarded(model, rows, vocabulary), 0.0
     for i, row in enumerate(rows):
-        for now, old in ((logs.policy, row.log_policy), (logs.masked, row.log_masked)):
-            moved = now.values[i, : len(row.ids)].detach().double().numpy() - old
+        for scored, recorded in ((logs.policy, row.log_policy), (logs.masked, row.log_masked)):
+            moved = scored.values[i, : len(row.ids)].detach().double().numpy() - recorded
             worst = max(worst, float(np.abs(np.expm1(moved)).max()))
     return worst
 

@@ -12,14 +12,16 @@ pytest.importorskip("vllm.sampling_params", reason="vLLM is not installed", exc_
 
 import torch
 from vllm.v1.sample.logits_processor import BatchUpdate, MoveDirectionality
+from vllm.v1.serial_utils import run_method
 
 from decoding.embedded import hf_directory
 from decoding.hf import ConstraintProcessor as OfHuggingFace
 from decoding.vllm import ConstraintProcessor, constrained
 from decoding.vllm.asked import BLIND, SPECULATING, obstacle
+from decoding.vllm.models import fetched
 from decoding.vllm.processor import ConstraintPlugin
 from decoding.vllm.tokens import vocabulary_of
-from grammars import StateError, Vocabulary, regex
+from grammars import BackendUnavailable, StateError, Vocabulary, regex
 
 PATTERNS = ("[0-9]{2,3}", "(ab|ba){1,4}", '"[a-z ]{0,5}"')
 
@@ -197,3 +199,10 @@ def configuration(*, speculative: object = None, is_async: bool = False, named: 
 )
 def test_a_configuration_that_would_not_constrain_is_known(config: Any, is_second: bool, told: str | None):
     assert obstacle(config, is_second=is_second) == told
+
+
+@pytest.mark.parametrize("worker", [object(), SimpleNamespace(scansion_take=lambda names: {})], ids=["bare", "empty"])
+def test_workers_that_recorded_nothing_are_told_of(worker: Any):
+    llm = SimpleNamespace(collective_rpc=lambda method, args: [run_method(worker, method, args, {})])
+    with pytest.raises(BackendUnavailable, match="recorded"):
+        fetched(llm, ["a"])
