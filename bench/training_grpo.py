@@ -1,6 +1,6 @@
 """GRPO on the built-in model, with TRL: sums whose answer has a form, several seeds, several objectives.
 
-    python bench/training_grpo.py [--form two-digits|json] [--seeds 5] [--steps 30] [--plot bench/training_grpo.svg]
+    python bench/training_grpo.py [--form two-digits|json] [--seeds 5] [--steps 30] [--plot FILE.svg]
 
 The model answers sums with a plain number. `json` asks for an object, a form that it never chooses by itself (legal
 mass about 1e-29); `two-digits` for exactly two digits, a form that it meets now and then. Under the constraint every
