@@ -25,9 +25,11 @@ import numpy as np
 
 @dataclass
 class Tally:
-    """What came back."""
+    """What came back: the time of each answer; whole answers and tokens of those that came before the end."""
 
+    end: float
     seconds: list[float] = field(default_factory=list)
+    whole: int = 0
     tokens: int = 0
     refused: int = 0
     left: int = 0
@@ -48,7 +50,9 @@ def asked(number: int, options: argparse.Namespace) -> dict[str, Any]:
         "required": ["id", "name"],
         "additionalProperties": False,
     }
-    form: dict[str, Any] = {"json": schema} if name == "structured_outputs" else schema
+    form: dict[str, Any] = schema
+    if name == "structured_outputs":
+        form = {"json": schema, "disable_any_whitespace": options.compact}
     if name == "response_format":
         form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema, "strict": True}}
     prompt = f"Extract the record {number}: Ada Lovelace, the mathematician."
@@ -79,12 +83,14 @@ async def ask(client: httpx.AsyncClient, number: int, options: argparse.Namespac
         return
     body = answer.json()
     tally.seconds.append(time.perf_counter() - begin)
-    tally.tokens += body["usage"]["completion_tokens"]
+    is_cut = body["choices"][0]["finish_reason"] == "length"
+    if time.monotonic() < tally.end:
+        tally.whole += not is_cut
+        tally.tokens += body["usage"]["completion_tokens"]
     try:
         found = json.loads(body["choices"][0]["message"]["content"])["id"]
         tally.wrong += not isinstance(found, int | float) if options.shared else found != number
     except (ValueError, KeyError):
-        is_cut = body["choices"][0]["finish_reason"] == "length"
         tally.cut += is_cut
         tally.wrong += not is_cut
 
@@ -104,11 +110,11 @@ async def misbehave(client: httpx.AsyncClient, number: int, options: argparse.Na
 
 async def load(options: argparse.Namespace, clients: int, seconds: float, *, unruly: bool = False) -> Tally:
     """So many clients, each asking again as soon as it has its answer."""
-    tally, end, numbers = Tally(), time.monotonic() + seconds, iter(range(10_000_000))
+    tally, numbers = Tally(time.monotonic() + seconds), iter(range(10_000_000))
     limits = httpx.Limits(max_connections=clients)
 
     async def one(client: httpx.AsyncClient) -> None:
-        while time.monotonic() < end:
+        while time.monotonic() < tally.end:
             number = next(numbers)
             work = misbehave if unruly and number % 5 == 0 else ask
             await work(client, number, options, tally)
@@ -121,7 +127,7 @@ async def load(options: argparse.Namespace, clients: int, seconds: float, *, unr
 def told(clients: int, seconds: float, tally: Tally) -> str:
     """A line of the table."""
     p50, p99 = np.percentile(tally.seconds, [50, 99]) if tally.seconds else (np.nan, np.nan)
-    rates = f"{len(tally.seconds) / seconds:8.1f} {tally.tokens / seconds:9.0f}"
+    rates = f"{tally.whole / seconds:8.1f} {tally.tokens / seconds:9.0f}"
     times = f"{1000 * p50:8.0f} {1000 * p99:8.0f}"
     return f"{clients:7} {rates} {times} {tally.wrong:6} {tally.cut:4} {tally.failed:6} {tally.refused:7}"
 
@@ -157,6 +163,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 16, 64])
     parser.add_argument("--max-tokens", type=int, default=48)
     parser.add_argument("--shared", action="store_true", help="one schema for all requests")
+    parser.add_argument("--compact", action="store_true", help="no whitespace, with --field structured_outputs")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--soak", type=float, default=0.0, help="so many seconds of mixed requests instead")
     parser.add_argument("--process", type=int, help="of the server, whose memory is watched")

@@ -38,7 +38,14 @@ ENVIRONMENT = {
     "VLLM_LOGGING_LEVEL": "ERROR",
     "VLLM_NO_USAGE_STATS": "1",
 }
-ENGINE = {"dtype": "float32", "enforce_eager": True, "block_size": 32, "max_model_len": 1024, "max_num_seqs": 64}
+ENGINE = {
+    "dtype": "float32",
+    "enforce_eager": True,
+    "block_size": 32,
+    "max_model_len": 1024,
+    "max_num_seqs": 64,
+    "distributed_executor_backend": "vllm.v1.executor.uniproc_executor.UniProcExecutor",
+}
 _SCANSION = "from decoding.cli import main; main()"
 _VLLM = "import sys; from vllm.entrypoints.cli.main import main; sys.argv[0] = 'vllm'; sys.exit(main())"
 
@@ -93,6 +100,8 @@ def servers(options: argparse.Namespace) -> list[Server]:
     of_engine = [part for name, value in ENGINE.items() for part in ("--engine", f"{name}={json.dumps(value)}")]
     ours = [options.ours, "-W", "ignore", "-c", _SCANSION, "serve", "--model", options.model]
     theirs = [options.vllm, "-W", "ignore", "-c", _VLLM, "serve", options.model, *flags]
+    if options.compact:
+        theirs += ["--structured-outputs-config.disable_any_whitespace", "true"]
     commands = {
         "scansion vllm": [options.vllm, *ours[1:], "--backend", "vllm", *of_engine],
         "scansion hf": ours,
@@ -121,16 +130,16 @@ def _flag(name: str, value: Any) -> list[str]:
 
 def _asked(options: argparse.Namespace, server: Server, *, shared: bool = False) -> argparse.Namespace:
     address = f"http://127.0.0.1:{server.port}/v1"
-    fields = {"model": options.model, "field": "response_format", "max_tokens": 128, "shared": shared}
+    name = "structured_outputs" if options.compact else "response_format"
+    fields = {"model": options.model, "field": name, "max_tokens": 128, "shared": shared, "compact": options.compact}
     return argparse.Namespace(address=address, **fields)
 
 
 def figures(tally: Tally, seconds: float) -> list[float]:
     """Whole answers and tokens a second, p50 and p99 in milliseconds, and what was cut, wrong, failed."""
     p50, p99 = np.percentile(tally.seconds, [50, 99]) * 1000 if tally.seconds else (np.nan, np.nan)
-    done = len(tally.seconds)
     return [
-        (done - tally.cut) / seconds,
+        tally.whole / seconds,
         tally.tokens / seconds,
         float(p50),
         float(p99),
@@ -146,29 +155,33 @@ def main() -> None:
     parser.add_argument("--vllm", default=sys.executable)
     parser.add_argument("--model", default=str(REPOSITORY / "decoding" / "embedded" / "files"))
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 16, 64])
+    parser.add_argument("--schemas", choices=("own", "one"), nargs="+", default=["own", "one"], help="one of each, or one")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--compact", action="store_true", help="no whitespace in the answers, from no server")
     parser.add_argument("--servers", nargs="+", help="some of them, by name")
     options = parser.parse_args()
-    found: dict[tuple[bool, int, str], list[list[float]]] = {}
+    found: dict[tuple[str, int, str], list[list[float]]] = {}
     all_servers = servers(options)
     try:
         for _ in range(options.rounds):
-            for shared, clients, server in product((False, True), options.clients, all_servers):
+            for schemas, clients, server in product(options.schemas, options.clients, all_servers):
+                asked = _asked(options, server, shared=schemas == "one")
                 server.send(signal.SIGCONT)
-                tally = asyncio.run(load(_asked(options, server, shared=shared), clients, options.seconds))
+                asyncio.run(load(asked, clients, 1.0))  # what was stopped is out of all caches
+                tally = asyncio.run(load(asked, clients, options.seconds))
                 server.send(signal.SIGSTOP)
-                found.setdefault((shared, clients, server.name), []).append(figures(tally, options.seconds))
+                found.setdefault((schemas, clients, server.name), []).append(figures(tally, options.seconds))
     finally:
         for server in all_servers:
             server.send(signal.SIGKILL)
     print("| schemas | clients | server | whole answers/s | tokens/s | p50 ms | p99 ms | cut off | wrong | failed |")
     print("|---|--:|---|--:|--:|--:|--:|--:|--:|--:|")
-    for (shared, clients, name), rounds in sorted(found.items(), key=lambda row: row[0][:2]):
+    for (schemas, clients, name), rounds in found.items():
         rate, tokens, p50, p99 = (median(row[i] for row in rounds) for i in range(4))
         cut, wrong, failed = (sum(row[i] for row in rounds) for i in range(4, 7))
         times = f"{rate:.1f} | {tokens:.0f} | {p50:.0f} | {p99:.0f}"
-        print(f"| {'one' if shared else 'own'} | {clients} | {name} | {times} | {cut} | {wrong} | {failed} |")
+        print(f"| {schemas} | {clients} | {name} | {times} | {cut} | {wrong} | {failed} |")
 
 
 if __name__ == "__main__":

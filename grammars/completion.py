@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from grammars.components import components_of
 from grammars.errors import UnsatisfiableGrammar
 from grammars.kernels.analysis import corner_calls, prune, solve
-from grammars.lengths import shortest_copies, shortest_lexemes
+from grammars.kernels.lengths import shortest_copies, shortest_lexemes
 from grammars.lexemes import byte_classes
 from grammars.program import COMPONENT, LOW, MEMBER, NOT_A_LOOP, SHORTEST, START, Program
 

@@ -8,6 +8,7 @@ Errors become JSON with a status in one place; so do metrics. A client that leav
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import time
@@ -89,6 +90,8 @@ def serve(model: ServedModel | None = None, limits: ServerLimits | None = None, 
     signal.signal(signal.SIGTERM, _terminated)  # uvicorn passes the signal on when it has ended
     try:
         asyncio.run(_warm(app.state.host))
+        gc.collect()
+        gc.freeze()  # what is there now stays: looking through libraries for garbage would hold everybody up
         uvicorn.run(app, host=host, port=port, log_level="info", timeout_graceful_shutdown=int(limits.grace_seconds))
     finally:
         app.state.host.model.close()

@@ -89,8 +89,7 @@ class Host:
     def _compile(self, turn: Turn) -> Compiled:
         begin = time.perf_counter()
         try:
-            with self.scheduler.preparing(turn):
-                made = turn.grammar(self.limits.grammars).compile(self.model.vocabulary, self.limits.grammars)
+            made = self.scheduler.automaton(turn)
         except GrammarError as error:
             raise fault_of(error, turn.param) from error
         finally:

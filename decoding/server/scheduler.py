@@ -17,7 +17,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import numpy as np
@@ -30,7 +29,7 @@ from decoding.server.models import ServedModel
 from decoding.server.order import Order
 from decoding.server.runs import Failed, Listener, Run, Work, Writing
 from decoding.server.turns import Turn
-from grammars import Limits
+from grammars import Limits, TokenAutomaton
 from samplers.evaluation import checked_rows
 from samplers.problem import Problem
 
@@ -86,9 +85,9 @@ class Scheduler:
         drawing, seeded, is_free = Drawing(order.knobs, closing), np.random.default_rng(seed), order.turn.is_free
         return Writing(prompt, problem, drawing, seeded, tell, stops=order.stops, open_ended=is_free, top=order.top)
 
-    def preparing(self, turn: Turn) -> AbstractContextManager[None]:
-        """Around the compilation of a turn: whoever needs an automaton of their own can begin."""
-        return nullcontext()
+    def automaton(self, turn: Turn) -> TokenAutomaton:
+        """What a turn compiles to; in any thread."""
+        return turn.grammar(self._grammars).compile(self.model.vocabulary, self._grammars)
 
     def submit(self, runs: Sequence[Work], *, beside: int = 0) -> None:
         """All of these runs, or none if they are too many; `beside` counts what is done elsewhere."""

@@ -56,7 +56,7 @@ class Follower:
 
     def _begin(self, wish: Wish, begun: Sequence[int]) -> None:
         try:
-            self._automaton = AUTOMATA.compiled(wish.language, self._vocabulary)
+            self._automaton = AUTOMATA.compiled(wish.language, self._vocabulary, wish.program)
             self._closing = None if wish.closing is None else Closing(self._automaton)
             self._matcher = self._automaton.matcher()
         except (ScansionError, ValueError) as error:

@@ -16,12 +16,14 @@ _known: dict[tuple[Any, ...], Vocabulary] = {}
 
 def vocabulary_of(model_config: Any, tokenizer: Any = None) -> Vocabulary:
     """The vocabulary of `vllm_config.model_config`; built once in a process."""
-    key = (
+    key = (  # all that it depends on; the ends are read from files, so not for each request
         model_config.tokenizer,
         model_config.tokenizer_revision,
         str(model_config.tokenizer_mode),
         model_config.get_vocab_size(),
-        tuple(sorted(_ends(model_config))),
+        model_config.hf_config_path or model_config.model,
+        model_config.revision,
+        model_config.generation_config,
     )
     with _lock:
         if key not in _known:

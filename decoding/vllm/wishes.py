@@ -15,7 +15,8 @@ let through (`vllm_xargs` of vLLM's server). It names one form and perhaps optio
 | `record` | under which name the mass of the allowed tokens is kept; see `decoding.vllm.records` |
 | `rows` | whether the logits themselves are kept there, too |
 
-A server of this distribution asks with `turn`, a form and its tools and thoughts (`decoding.server.turns`).
+A server of this distribution asks with `turn`, a form and its tools and thoughts (`decoding.server.turns`), and sends
+the `program` of a new one along (`Grammar.save`), which takes the worker less time to load than to compile.
 
 Every other field is refused, and so is what cannot be enforced: nothing is ever ignored.
 """
@@ -28,6 +29,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from io import BytesIO
 from threading import Lock
 from typing import Any, Final
 
@@ -68,6 +70,7 @@ class Wish:
     record: str | None = None
     rows: bool = False
     closing: int | None = None
+    program: bytes = b""
 
     @property
     def language(self) -> tuple[str, str, str]:
@@ -82,6 +85,7 @@ def constrained(
     closing: int | None = None,
     record: str | None = None,
     rows: bool = False,
+    program: bytes = b"",
     **form: Any,
 ) -> dict[str, Any]:
     """The `extra_args` of a request with a form, which is one of `schema`, `regex`, `lark`, `gbnf`, `choice` and
@@ -95,7 +99,7 @@ def constrained(
     hint: it knows schema, regex, lark, gbnf, choice, structural_tag, turn, options, begun, closing, record, rows
     """
     given = {"options": dict(options) if options else None, "begun": begun, "record": record, "rows": rows}
-    given["closing"] = closing
+    given |= {"closing": closing, "program": program}
     asked = form | {name: value for name, value in given.items() if value}
     read(asked)
     return {KEY: asked}
@@ -121,12 +125,13 @@ def read(asked: Any) -> Wish:
     if not isinstance(asked, Mapping):
         raise RefusedRequest(f"{KEY} must be an object or its JSON text, not {type(asked).__name__}")
     known = (*FORMS, TURN, *_OTHERS)
-    unknown = [str(name) for name in asked if name not in known]
+    unknown = [str(name) for name in asked if name not in (*known, "program")]
     if unknown:
         raise RefusedRequest(f"{KEY} does not know {', '.join(unknown)}", hint=f"it knows {', '.join(known)}")
     kind, text = _form(asked)
     closing = None if asked.get("closing") is None else _count(asked, "closing")
-    return Wish(kind, text, _options(asked, kind), _count(asked, "begun"), _name(asked), _flag(asked), closing)
+    program = _program(asked, kind)
+    return Wish(kind, text, _options(asked, kind), _count(asked, "begun"), _name(asked), _flag(asked), closing, program)
 
 
 def _form(asked: Mapping[str, Any]) -> tuple[str, str]:
@@ -179,6 +184,13 @@ def _name(asked: Mapping[str, Any]) -> str | None:
     return record
 
 
+def _program(asked: Mapping[str, Any], kind: str) -> bytes:
+    program = asked.get("program") or b""
+    if not isinstance(program, bytes) or (program and kind != TURN):
+        raise RefusedRequest("a program comes as bytes, and with a turn")
+    return program
+
+
 def _flag(asked: Mapping[str, Any]) -> bool:
     rows = asked.get("rows") or False
     if not isinstance(rows, bool):
@@ -198,8 +210,8 @@ def grammar_of(kind: str, text: str, options: str) -> Grammar:
         raise RefusedRequest(f"options: {error}") from None
 
 
-def automaton_of(language: tuple[str, str, str], vocabulary: Vocabulary) -> TokenAutomaton:
-    """A form, compiled.
+def automaton_of(language: tuple[str, str, str], vocabulary: Vocabulary, program: bytes = b"") -> TokenAutomaton:
+    """A form, compiled; a turn may have been compiled before.
 
     >>> automaton_of(("regex", "a+", "{}"), single_bytes()).vocabulary.size
     257
@@ -209,9 +221,12 @@ def automaton_of(language: tuple[str, str, str], vocabulary: Vocabulary) -> Toke
         return grammar_of(kind, text, options).compile(vocabulary)
     from decoding.server.turns import turn_of, with_ordinary_markers
 
+    vocabulary = with_ordinary_markers(vocabulary)
     try:
         limits = Limits(**json.loads(options))
-        return turn_of(text).grammar(limits).compile(with_ordinary_markers(vocabulary), limits)
+        if program:
+            return TokenAutomaton.load(BytesIO(program), vocabulary, limits)
+        return turn_of(text).grammar(limits).compile(vocabulary, limits)
     except (TypeError, ValueError, KeyError) as error:
         raise RefusedRequest(f"{TURN}: {error}") from error
 
@@ -241,8 +256,8 @@ class Automata:
         self._known: OrderedDict[tuple[str, ...], Future[TokenAutomaton]] = OrderedDict()
         self._lock = Lock()
 
-    def compiled(self, language: tuple[str, str, str], vocabulary: Vocabulary) -> TokenAutomaton:
-        """The automaton of a form over a vocabulary."""
+    def compiled(self, language: tuple[str, str, str], vocabulary: Vocabulary, program: bytes = b"") -> TokenAutomaton:
+        """The automaton of a form over a vocabulary; a new one is made of the program, if there is one."""
         key = (*language, vocabulary.fingerprint)
         with self._lock:
             is_new = key not in self._known
@@ -251,14 +266,12 @@ class Automata:
             while len(self._known) > self._most:
                 self._known.popitem(last=False)
         if is_new:
-            self._make(key, language, vocabulary, found)
+            self._make(key, found, lambda: automaton_of(language, vocabulary, program))
         return found.result()
 
-    def _make(
-        self, key: tuple[str, ...], language: tuple[str, str, str], vocabulary: Vocabulary, found: Future[Any]
-    ) -> None:
+    def _make(self, key: tuple[str, ...], found: Future[Any], work: Callable[[], TokenAutomaton]) -> None:
         try:
-            found.set_result(automaton_of(language, vocabulary))
+            found.set_result(work())
         except BaseException as error:  # noqa: BLE001 - whoever waits is told, too
             with self._lock:
                 self._known.pop(key, None)  # a failure is not remembered

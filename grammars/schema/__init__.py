@@ -17,13 +17,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from grammars.enforcement import Enforcement
 from grammars.grammar import Grammar
 from grammars.limits import Limits
 from grammars.schema.assembly import Assembly
 from grammars.schema.documents import Documents
 from grammars.schema.identity import Identities
 from grammars.schema.keywords import Keywords
-from grammars.schema.notes import Enforcement
 from grammars.schema.options import DRAFTS, SchemaOptions
 from grammars.schema.reading import read_schema
 from grammars.schema.terms import digest

@@ -17,6 +17,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from grammars.enforcement import Enforcement
 from grammars.errors import GrammarSyntaxError, UnsupportedFeature
 from grammars.limits import Limits
 from grammars.regex import parse
@@ -29,7 +30,7 @@ from grammars.schema.documents import Documents, Place
 from grammars.schema.formats import format_node, format_reader, narrowed
 from grammars.schema.identity import Identities
 from grammars.schema.json_types import is_array, is_object
-from grammars.schema.notes import MEANS, Enforcement, is_keyword
+from grammars.schema.notes import MEANS, is_keyword
 from grammars.schema.objects import ObjectSet, Rule
 from grammars.schema.objects import meet as meet_objects
 from grammars.schema.objects import normal as normal_objects

@@ -1,27 +1,8 @@
-"""What is enforced where, and by which means: the lines of `report()`."""
+"""By which means keywords are enforced, and since when there are such keywords."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
-
-
-@dataclass(frozen=True, slots=True)
-class Enforcement:
-    """One keyword of a schema: enforced exactly by `means`, or not a constraint at all.
-
-    >>> str(Enforcement("#/properties/a", "maxLength", "a counter"))
-    '#/properties/a maxLength: a counter'
-    """
-
-    location: str
-    keyword: str
-    means: str
-    enforced: bool = True
-
-    def __str__(self) -> str:
-        return f"{self.location} {self.keyword}: {self.means}"
-
 
 _COUNTER, _PRODUCT = "a counter", "boolean combination of the sub-schemas' normal forms"
 _NUMBERS, _KEYS = "an automaton over digits, in exact decimals", "sets of keys, as automata"

@@ -1,12 +1,20 @@
-"""What a saved program says about itself, as JSON: its vocabulary, the names of its rules, its report."""
+"""What a saved program says about itself, as JSON: its vocabulary, the names of its rules, its report.
+
+Lines of the report that are an `Enforcement` are written as an object with its fields, and read from one; others must
+be JSON already.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Any, NamedTuple, cast
+from dataclasses import asdict, fields
+from typing import Any, Final, NamedTuple, cast
 
+from grammars.enforcement import Enforcement
 from grammars.errors import SerializationError
+
+_FIELDS: Final = {field.name for field in fields(Enforcement)}
 
 _DEPTH = 32  # the parser of the standard library recurses; nobody needs deeper reports
 _STRING_OR_BRACKET = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]|[\]}]', re.DOTALL)
@@ -26,7 +34,8 @@ def write_information(information: Information) -> bytes:
     >>> write_information(Information(None, ("start",), ()))
     b'{"vocabulary":null,"rules":["start"],"notes":[]}'
     """
-    content = {"vocabulary": information.fingerprint, "rules": information.rules, "notes": information.notes}
+    notes = [asdict(note) if isinstance(note, Enforcement) else note for note in information.notes]
+    content = {"vocabulary": information.fingerprint, "rules": information.rules, "notes": notes}
     try:
         data = json.dumps(content, separators=(",", ":")).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
@@ -58,7 +67,18 @@ def _information(content: dict[str, Any]) -> Information:
         raise SerializationError("the names of the rules are no list of texts")
     if not isinstance(notes, list):
         raise SerializationError("the report is no list")
-    return Information(fingerprint, tuple(cast("list[str]", rules)), tuple(cast("list[Any]", notes)))
+    return Information(fingerprint, tuple(cast("list[str]", rules)), tuple(map(_note, cast("list[Any]", notes))))
+
+
+def _note(note: Any) -> Any:
+    """An `Enforcement` from its fields; anything else as it is."""
+    if not isinstance(note, dict) or set(cast("dict[str, Any]", note)) != _FIELDS:
+        return note
+    found = Enforcement(**cast("dict[str, Any]", note))
+    texts = (found.location, found.keyword, found.means)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(found.enforced, bool):
+        raise SerializationError("a line of the report is not what it should be")
+    return found
 
 
 def _nesting(text: bytes) -> int:

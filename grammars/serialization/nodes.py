@@ -76,7 +76,10 @@ def _children_first(roots: Iterable[Node]) -> list[Node]:
 def _record(node: Node, extent: int) -> Record:
     kind = _KINDS.get(type(node))
     if kind is None:
-        raise SerializationError(f"{type(node).__name__} cannot be saved inside a regular expression")
+        raise SerializationError(
+            f"{type(node).__name__} cannot be saved inside a regular expression",
+            hint="a schema that intersects or counts texts is saved as the schema, and compiled again",
+        )
     low = high = 0
     if isinstance(node, ex.Repeat):
         low, high = node.low, _UNBOUNDED if node.high is None else node.high

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from grammars.enforcement import Enforcement
 from grammars.errors import GrammarError
 from grammars.expression import Node
 from grammars.grammar import Grammar
 from grammars.limits import Limits
-from grammars.schema import Enforcement, SchemaOptions, json_schema
+from grammars.schema import SchemaOptions, json_schema
 
 
 class Contents:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -20,10 +22,12 @@ from decoding.server.scheduler import Scheduler
 from decoding.server.turns import Turn
 from decoding.server.vllm.writing import Remote
 from decoding.vllm.wishes import TURN
+from grammars import Grammar, SerializationError, TokenAutomaton, UnsupportedFeature
 from samplers.problem import Problem
 
 Ints = NDArray[np.int64]
 _LONG = 0.02  # seconds of a compilation
+_MOST_PROGRAMS = 64  # that no request has taken along yet
 _HOTTEST = 2.0  # of vLLM's SamplingParams
 
 
@@ -32,8 +36,9 @@ class VLLMScheduler(Scheduler):
 
     def __init__(self, *args: Any, **options: Any):
         self._remote: set[Remote] = set()
+        self._programs = OrderedDict[str, bytes]()
         super().__init__(*args, **options)
-        self._options = asdict(self._grammars)
+        self._limits = asdict(self._grammars)
         self._served: Any = self.model
 
     @property
@@ -41,18 +46,32 @@ class VLLMScheduler(Scheduler):
         """How many texts and samplers are under way; vLLM may let some of the texts wait."""
         return super().running + len(self._remote)
 
-    @contextmanager
-    def preparing(self, turn: Turn) -> Iterator[None]:
-        """Let the worker compile a turn at the same time, if that takes longer than to ask for it."""
+    def automaton(self, turn: Turn) -> TokenAutomaton:
+        """What a turn compiles to. The worker needs one, too: if it takes long, it begins at the same time, otherwise
+        the program is sent with the first request."""
         asking = self._served.engine.begin(self._asked(turn))
         try:
-            yield
+            grammar = turn.grammar(self._grammars)
+            made = grammar.compile(self.model.vocabulary, self._grammars)
         finally:
-            asking.cancel()
+            is_short = asking.cancel()
+        if is_short:
+            self._keep(turn, grammar)
+        return made
+
+    def _keep(self, turn: Turn, grammar: Grammar) -> None:
+        program = BytesIO()
+        try:
+            grammar.save(program, self._grammars)
+        except (SerializationError, UnsupportedFeature):  # the worker compiles it
+            return
+        self._programs[turn.text] = program.getvalue()
+        while len(self._programs) > _MOST_PROGRAMS:
+            self._programs.popitem(last=False)
 
     async def _asked(self, turn: Turn) -> None:
         await asyncio.sleep(_LONG)
-        language = TURN, turn.text, json.dumps(self._options, sort_keys=True)
+        language = TURN, turn.text, json.dumps(self._limits, sort_keys=True)
         with suppress(Fault):  # without an engine the request itself is told so
             await self._served.engine.ask("scansion_prepare", language, list(self._served.vocabulary.eos))
 
@@ -68,7 +87,11 @@ class VLLMScheduler(Scheduler):
             )
         if order.knobs.temperature > _HOTTEST:
             raise Fault(f"vLLM's temperature is at most {_HOTTEST:g}", param="temperature")
-        return Remote(self._served.engine, order, self._options, problem, prompt, closing, seed, tell)
+        form: dict[str, Any] = {"turn": order.turn.text, "options": self._limits}
+        program = self._programs.pop(order.turn.text, None)
+        if program is not None:
+            form["program"] = program
+        return Remote(self._served.engine, order, form, problem, prompt, closing, seed, tell)
 
     def submit(self, runs: Sequence[Work], *, beside: int = 0) -> None:
         remote = [run for run in runs if isinstance(run, Remote)]

@@ -41,13 +41,14 @@ Ints = NDArray[np.int64]
 
 
 class Remote(Work):
-    """A text at vLLM. `options` are the limits under which its turn is compiled there."""
+    """A text at vLLM. `form` is what a worker must know of it: its turn, under which limits that is compiled, and
+    perhaps what it compiles to."""
 
     def __init__(
         self,
         engine: Engine,
         order: Order,
-        options: Mapping[str, Any],
+        form: Mapping[str, Any],
         problem: Problem,
         prompt: Ints,
         closing: Closing | None,
@@ -55,7 +56,7 @@ class Remote(Work):
         tell: Listener,
     ):
         super().__init__(tell)
-        self._engine, self._order, self._options, self._problem = engine, order, options, problem
+        self._engine, self._order, self._form, self._problem = engine, order, form, problem
         self._prompt: list[int] = prompt.tolist()
         self._closing = surely_closing(closing, problem) if self._is_followed else closing
         self._seeds: list[int] = [] if order.seed is None else seed.generate_state(4).tolist()
@@ -202,13 +203,7 @@ class Remote(Work):
         kinds = vllm.sampling_params.RequestOutputKind
         if self._name is not None:
             self._name = fresh_names(1)[0]
-        wish = constrained(
-            turn=order.turn.text,
-            options=self._options,
-            begun=begun,
-            closing=left if narrow else None,
-            record=self._name,
-        )
+        wish = constrained(**self._form, begun=begun, closing=left if narrow else None, record=self._name)
         return vllm.SamplingParams(
             temperature=knobs.temperature if knobs.temperature > COLD else 0.0,
             top_p=knobs.top_p,
