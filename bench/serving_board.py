@@ -155,7 +155,9 @@ def main() -> None:
     parser.add_argument("--vllm", default=sys.executable)
     parser.add_argument("--model", default=str(REPOSITORY / "decoding" / "embedded" / "files"))
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 16, 64])
-    parser.add_argument("--schemas", choices=("own", "one"), nargs="+", default=["own", "one"], help="one of each, or one")
+    parser.add_argument(
+        "--schemas", choices=("own", "one"), nargs="+", default=["own", "one"], help="one of each, or one"
+    )
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--compact", action="store_true", help="no whitespace in the answers, from no server")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from copy import copy
+from functools import cached_property
 from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
@@ -59,7 +60,6 @@ class Problem:
         _require_count(max_tokens)
         self.max_tokens = max_tokens
         self._ends = np.array(self.vocabulary.eos, np.int64)
-        self._ends_text = np.append(self.vocabulary.kind == 2, False)  # the last entry is that of -1, no token
 
     # -- the constraint -------------------------------------------------------------------------------------------
 
@@ -73,6 +73,10 @@ class Problem:
     def is_end(self, tokens: Ints) -> NDArray[np.bool_]:
         """Which of some tokens end the text."""
         return self._ends_text[tokens]
+
+    @cached_property
+    def _ends_text(self) -> NDArray[np.bool_]:
+        return np.append(self.vocabulary.kind == 2, False)  # the last entry is that of -1, no token
 
     def advanced(self, states: Ints, tokens: Ints) -> Ints:
         """The states after one token each; -1 where a token is not allowed."""

@@ -12,10 +12,10 @@ import gc
 import logging
 import signal
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from difflib import get_close_matches
+from random import getrandbits
 from types import FrameType
 from typing import Any
 
@@ -201,7 +201,7 @@ def _count(host: Host, path: str, status: int, begin: float, result: Result | No
 
 
 def _head(kind: str, host: Host) -> Json:
-    return {"id": f"{kind}-{uuid.uuid4().hex}", "created": int(time.time()), "model": host.model.name}
+    return {"id": f"{kind}-{getrandbits(128):032x}", "created": int(time.time()), "model": host.model.name}
 
 
 def _add_reports(app: FastAPI, host: Host) -> None:

@@ -62,8 +62,7 @@ class Closing:
         vocabulary = constraint.vocabulary
         self._ends = set(vocabulary.eos)
         self._texts = _texts_of(vocabulary)
-        order = dict.fromkeys(_ORDER + bytes(range(33, 256)) + bytes(range(33)))
-        self._bytes = [(byte, self._texts[bytes([byte])]) for byte in order if bytes([byte]) in self._texts]
+        self._bytes = _bytes_of(vocabulary)
         self._forget()
 
     def fork(self) -> Closing:
@@ -224,6 +223,13 @@ def _texts_of(vocabulary: Vocabulary) -> dict[bytes, int]:
     """The tokens that are text, by their bytes."""
     hidden = vocabulary.special | set(vocabulary.eos)
     return {text: token for token, text in enumerate(vocabulary.tokens) if text and token not in hidden}
+
+
+@lru_cache(maxsize=8)
+def _bytes_of(vocabulary: Vocabulary) -> list[tuple[int, int]]:
+    """The single bytes that are tokens, in the order in which they are tried, with their tokens."""
+    texts, order = _texts_of(vocabulary), dict.fromkeys(_ORDER + bytes(range(33, 256)) + bytes(range(33)))
+    return [(byte, texts[bytes([byte])]) for byte in order if bytes([byte]) in texts]
 
 
 def _path(parents: dict[int, int], state: int) -> list[int]:

@@ -7,6 +7,7 @@ the client is gone, takes its runs out of the batch.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -36,6 +37,8 @@ class Job:
         self._scheduler, self._limits = scheduler, limits
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[tuple[int, Event]] = asyncio.Queue()
+        self._mail: deque[tuple[int, Event]] = deque()
+        self._is_called = False  # to fetch the mail
         self._runs: list[Work] = []
         self._is_gone = False
 
@@ -100,10 +103,17 @@ class Job:
 
     def _listener(self, number: int) -> Listener:
         def tell(event: Event) -> None:
-            if not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self._events.put_nowait, (number, event))
+            self._mail.append((number, event))
+            if not self._is_called and not self._loop.is_closed():  # to wake a loop costs more than to tell
+                self._is_called = True
+                self._loop.call_soon_threadsafe(self._fetch)
 
         return tell
+
+    def _fetch(self) -> None:
+        self._is_called = False  # first: who tells something from now on calls again
+        while self._mail:
+            self._events.put_nowait(self._mail.popleft())
 
 
 def chosen(samples: Samples, n: int, seed: int | None) -> Samples:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from grammars import Grammar, SerializationError, TokenAutomaton, UnsupportedFea
 from samplers.problem import Problem
 
 Ints = NDArray[np.int64]
-_LONG = 0.02  # seconds of a compilation
+_LARGE = 1 << 14  # characters of a turn that may take long
 _MOST_PROGRAMS = 64  # that no request has taken along yet
 _HOTTEST = 2.0  # of vLLM's SamplingParams
 
@@ -47,15 +46,14 @@ class VLLMScheduler(Scheduler):
         return super().running + len(self._remote)
 
     def automaton(self, turn: Turn) -> TokenAutomaton:
-        """What a turn compiles to. The worker needs one, too: if it takes long, it begins at the same time, otherwise
-        the program is sent with the first request."""
-        asking = self._served.engine.begin(self._asked(turn))
-        try:
-            grammar = turn.grammar(self._grammars)
-            made = grammar.compile(self.model.vocabulary, self._grammars)
-        finally:
-            is_short = asking.cancel()
-        if is_short:
+        """What a turn compiles to. The worker needs one, too: of a large turn it begins at the same time, of others the
+        program is sent with the first request."""
+        is_large = len(turn.text) > _LARGE
+        if is_large:
+            self._served.engine.begin(self._asked(turn))
+        grammar = turn.grammar(self._grammars)
+        made = grammar.compile(self.model.vocabulary, self._grammars)
+        if not is_large:
             self._keep(turn, grammar)
         return made
 
@@ -70,7 +68,6 @@ class VLLMScheduler(Scheduler):
             self._programs.popitem(last=False)
 
     async def _asked(self, turn: Turn) -> None:
-        await asyncio.sleep(_LONG)
         language = TURN, turn.text, json.dumps(self._limits, sort_keys=True)
         with suppress(Fault):  # without an engine the request itself is told so
             await self._served.engine.ask("scansion_prepare", language, list(self._served.vocabulary.eos))
