@@ -163,6 +163,7 @@ def main() -> None:
     parser.add_argument("--compact", action="store_true", help="no whitespace in the answers, from no server")
     parser.add_argument("--servers", nargs="+", help="some of them, by name")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     found: dict[tuple[str, int, str], list[list[float]]] = {}
     all_servers = servers(options)
     try:
@@ -174,9 +175,13 @@ def main() -> None:
                 tally = asyncio.run(load(asked, clients, options.seconds))
                 server.send(signal.SIGSTOP)
                 found.setdefault((schemas, clients, server.name), []).append(figures(tally, options.seconds))
-    finally:
+    finally:  # also of who does not want to wait for the rest
         for server in all_servers:
             server.send(signal.SIGKILL)
+        _print(found)
+
+
+def _print(found: dict[tuple[str, int, str], list[list[float]]]) -> None:
     print("| schemas | clients | server | whole answers/s | tokens/s | p50 ms | p99 ms | cut off | wrong | failed |")
     print("|---|--:|---|--:|--:|--:|--:|--:|--:|--:|")
     for (schemas, clients, name), rounds in found.items():

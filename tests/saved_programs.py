@@ -19,6 +19,7 @@ from grammars import (
     TokenAutomaton,
     Vocabulary,
     gbnf,
+    json_schema,
     lark,
     literal,
     regex,
@@ -44,6 +45,9 @@ GRAMMARS: dict[str, Callable[[], Grammar]] = {
     "intersection": lambda: lark(BALANCED) & regex("[()]{0,6}"),
     "gbnf": lambda: gbnf('root ::= "a" root "b" | "é" | ""'),
     "a part without strings": lambda: Grammar(choice([text("a"), Sequence((Both(*EMPTY), text("b")))])),
+    "schema": lambda: json_schema(
+        {"properties": {"a": {"const": 12}, "b": {"type": "string", "maxLength": 9}}, "additionalProperties": False}
+    ),
     "every kind of node": lambda: regex(r"(?!(?P<n>a\b|é{2,}|[b-d]x)|(?:)$)(?<![^\x00-a])[a-cé]{1,3}"),
 }
 EMPTY = (Chars(((97, 97),)), Chars(((98, 98),)))
@@ -51,7 +55,7 @@ EMPTY = (Chars(((97, 97),)), Chars(((98, 98),)))
 
 def vocabulary() -> Vocabulary:
     """Some characters, the bytes of é, and a few longer tokens; an end token and a special one."""
-    tokens = [bytes([byte]) for byte in b"\0\nabcdtxyz0123()+*,:\xc3\xa9"]
+    tokens = [bytes([byte]) for byte in b'\0\nabcdtxyz0123()+*,:{}"\xc3\xa9']
     tokens += ["é".encode(), b"ab", b"abc", b"bcab", b"aab", b"((", b"12", b""]
     return Vocabulary([*tokens, b"<special>", b"<end>"], eos=[len(tokens) + 1], special=[len(tokens)])
 

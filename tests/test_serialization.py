@@ -26,6 +26,7 @@ from grammars import (
     TokenAutomaton,
     UnsatisfiableGrammar,
     Vocabulary,
+    json_schema,
     lark,
     literal,
     regex,
@@ -121,6 +122,21 @@ def test_the_report_is_kept():
     notes = ("exact: maxLength", {"keyword": "format", "enforced": False, "where": ["properties", "é"]})
     automaton = Grammar(text("a"), notes=notes).compile(vocabulary())
     assert loaded(saved(automaton), vocabulary()).report() == list(notes)
+
+
+def test_the_report_of_a_schema_is_kept(tokens: Vocabulary):
+    automaton = GRAMMARS["schema"]().compile(tokens)
+    again = loaded(saved(automaton), tokens)
+    assert again.report() == automaton.report()
+    assert [str(line) for line in again.report() if line.keyword == "maxLength"] == [
+        "#/properties/b maxLength: a counter"
+    ]
+
+
+def test_a_schema_whose_texts_are_counted_and_intersected_says_how_to_save_it(tokens: Vocabulary):
+    both = json_schema({"type": "string", "pattern": "^[ab]*$", "not": {"pattern": "aa"}})
+    with pytest.raises(SerializationError, match="saved as the schema"):
+        both.compile(tokens).save(BytesIO())
 
 
 def test_a_path_is_written_in_one_piece(tmp_path: Path, tokens: Vocabulary):
@@ -383,6 +399,10 @@ BAD_NETWORKS: dict[str, tuple[Callable[[list[bytearray]], object], str]] = {
     "names that are no UTF-8": (replace(INFORMATION, b"start", b"\xff"), "no JSON"),
     "a report that is a number": (replace(INFORMATION, b'"notes":[]', b'"notes":0'), "no list"),
     "a report of a huge number": (replace(INFORMATION, b'"notes":[]', b'"notes":[' + b"1" * 9999 + b"]"), "no JSON"),
+    "a line of the report without a place": (
+        replace(INFORMATION, b'"notes":[]', b'"notes":[{"location":1,"keyword":"a","means":"b","enforced":true}]'),
+        "a line of the report",
+    ),
     "something more to say": (replace(INFORMATION, b'"notes"', b'"more":1,"notes"'), "not what they should be"),
     "a fingerprint that is a number": (replace(INFORMATION, b'"vocabulary":"', b'"vocabulary":1,"":"'), "not what"),
     "a fingerprint that is a list": (replace(INFORMATION, b'"rules":[', b'"vocabulary":[],"rules":['), "is no text"),

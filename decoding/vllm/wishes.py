@@ -27,6 +27,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from io import BytesIO
@@ -35,7 +36,17 @@ from typing import Any, Final
 
 import grammars
 from decoding.vocabularies import single_bytes
-from grammars import Grammar, Limits, RequestError, ScansionError, SchemaOptions, TokenAutomaton, Vocabulary
+from grammars import (
+    Grammar,
+    LimitExceeded,
+    Limits,
+    RequestError,
+    ScansionError,
+    SchemaOptions,
+    SerializationError,
+    TokenAutomaton,
+    Vocabulary,
+)
 
 KEY: Final = "scansion"
 TURN: Final = "turn"
@@ -211,7 +222,7 @@ def grammar_of(kind: str, text: str, options: str) -> Grammar:
 
 
 def automaton_of(language: tuple[str, str, str], vocabulary: Vocabulary, program: bytes = b"") -> TokenAutomaton:
-    """A form, compiled; a turn may have been compiled before.
+    """A form, compiled; a turn may have been compiled by who asks with it, and its program is loaded.
 
     >>> automaton_of(("regex", "a+", "{}"), single_bytes()).vocabulary.size
     257
@@ -225,7 +236,8 @@ def automaton_of(language: tuple[str, str, str], vocabulary: Vocabulary, program
     try:
         limits = Limits(**json.loads(options))
         if program:
-            return TokenAutomaton.load(BytesIO(program), vocabulary, limits)
+            with suppress(SerializationError, LimitExceeded):  # it can still be compiled
+                return TokenAutomaton.load(BytesIO(program), vocabulary, limits)
         return turn_of(text).grammar(limits).compile(vocabulary, limits)
     except (TypeError, ValueError, KeyError) as error:
         raise RefusedRequest(f"{TURN}: {error}") from error

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,9 @@ from decoding.server.app import create_app
 from decoding.server.closing import Closing
 from decoding.server.limits import ServerLimits
 from decoding.server.models import BuiltIn
-from grammars import choice
+from decoding.server.vllm import writing
+from decoding.vllm.wishes import constrained
+from grammars import TokenAutomaton, choice
 
 pytestmark = [
     pytest.mark.vllm,
@@ -114,6 +117,29 @@ def test_what_vllm_cannot_do_is_refused(client: TestClient, fields: dict[str, An
     answer = client.post("/v1/completions", json={"prompt": "a", "choice": ["b"], **fields})
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == param
+
+
+def test_the_first_request_of_a_turn_takes_its_program_along(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, model: Any
+):
+    asked: list[dict[str, Any]] = []
+
+    def heard(**wish: Any) -> dict[str, Any]:
+        asked.append(wish)
+        return constrained(**wish)
+
+    monkeypatch.setattr(writing, "constrained", heard)
+    number = {"type": "object", "properties": {"n": {"const": 71}}, "required": ["n"], "additionalProperties": False}
+    spelled = {"type": "string", "pattern": "^[ab]*$", "not": {"pattern": "aa"}, "maxLength": 9}
+    for schema in (number, spelled):
+        for _ in range(2):
+            fields = {"prompt": "a", "format": schema, "max_tokens": 60}
+            (answer,) = client.post("/v1/completions", json=fields).json()["choices"]
+            json.loads(answer["text"])
+    sent = [wish.get("program", b"") for wish in asked]
+    automaton = TokenAutomaton.load(BytesIO(sent[0]), model.vocabulary)
+    assert automaton.forced(automaton.start)
+    assert not any(sent[1:]), "it is sent once, and where there is none the worker compiles"
 
 
 def test_a_form_whose_masks_cost_too_much_fails_alone(model: Any):

@@ -48,9 +48,8 @@ class Engine:
         self._model, self._options = model, _prepared(options)
         self._names = count()
         self._llm: Any = self._started()
-        self._loop: asyncio.AbstractEventLoop = import_module(
-            "uvloop"
-        ).new_event_loop()  # the loop of vLLM's own server
+        # The loop of vLLM's own server: to wake it from other threads costs less.
+        self._loop: asyncio.AbstractEventLoop = import_module("uvloop").new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="scansion-vllm", daemon=True).start()
         self._watch = self.begin(self._watched())
 

@@ -26,7 +26,7 @@ from samplers.problem import Problem
 
 Ints = NDArray[np.int64]
 _LARGE = 1 << 14  # characters of a turn that may take long
-_MOST_PROGRAMS = 64  # that no request has taken along yet
+_MOST_PROGRAMS, _MOST_BYTES = 64, 1 << 18  # of programs that no request has taken along yet
 _HOTTEST = 2.0  # of vLLM's SamplingParams
 
 
@@ -63,7 +63,8 @@ class VLLMScheduler(Scheduler):
             grammar.save(program, self._grammars)
         except (SerializationError, UnsupportedFeature):  # the worker compiles it
             return
-        self._programs[turn.text] = program.getvalue()
+        if program.tell() <= _MOST_BYTES:
+            self._programs[turn.text] = program.getvalue()
         while len(self._programs) > _MOST_PROGRAMS:
             self._programs.popitem(last=False)
 
