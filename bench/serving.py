@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import time
 from dataclasses import dataclass, field
@@ -44,7 +45,7 @@ def asked(number: int, options: argparse.Namespace) -> dict[str, Any]:
     schema = {
         "type": "object",
         "properties": {
-            "id": {"type": "integer"} if options.shared else {"const": number},
+            "id": {"type": "integer", "minimum": 0, "maximum": 9999} if options.shared else {"const": number},
             "name": {"type": "string", "maxLength": 24},
         },
         "required": ["id", "name"],
@@ -108,9 +109,11 @@ async def misbehave(client: httpx.AsyncClient, number: int, options: argparse.Na
             return
 
 
-async def load(options: argparse.Namespace, clients: int, seconds: float, *, unruly: bool = False) -> Tally:
-    """So many clients, each asking again as soon as it has its answer."""
-    tally, numbers = Tally(time.monotonic() + seconds), iter(range(10_000_000))
+async def load(
+    options: argparse.Namespace, clients: int, seconds: float, *, unruly: bool = False, first: int = 0
+) -> Tally:
+    """So many clients, each asking again as soon as it has its answer, with numbers from the first on."""
+    tally, numbers = Tally(time.monotonic() + seconds), itertools.count(first)
     limits = httpx.Limits(max_connections=clients)
 
     async def one(client: httpx.AsyncClient) -> None:

@@ -167,12 +167,12 @@ def main() -> None:
     found: dict[tuple[str, int, str], list[list[float]]] = {}
     all_servers = servers(options)
     try:
-        for _ in range(options.rounds):
+        for turn in range(options.rounds):
             for schemas, clients, server in product(options.schemas, options.clients, all_servers):
                 asked = _asked(options, server, shared=schemas == "one")
                 server.send(signal.SIGCONT)
                 asyncio.run(load(asked, clients, 1.0))  # what was stopped is out of all caches
-                tally = asyncio.run(load(asked, clients, options.seconds))
+                tally = asyncio.run(load(asked, clients, options.seconds, first=(turn + 1) * 100_000))
                 server.send(signal.SIGSTOP)
                 found.setdefault((schemas, clients, server.name), []).append(figures(tally, options.seconds))
     finally:  # also of who does not want to wait for the rest
