@@ -26,8 +26,9 @@ import numpy as np
 
 @dataclass
 class Tally:
-    """What came back: the time of each answer; whole answers and tokens of those that came before the end."""
+    """What came back between two moments, and what went wrong at any time."""
 
+    begin: float
     end: float
     seconds: list[float] = field(default_factory=list)
     whole: int = 0
@@ -82,18 +83,20 @@ async def ask(client: httpx.AsyncClient, number: int, options: argparse.Namespac
     if answer.status_code != 200:
         tally.failed += 1
         return
-    body = answer.json()
-    tally.seconds.append(time.perf_counter() - begin)
-    is_cut = body["choices"][0]["finish_reason"] == "length"
-    if time.monotonic() < tally.end:
-        tally.whole += not is_cut
+    body, is_in_time = answer.json(), tally.begin <= time.monotonic() < tally.end
+    if is_in_time:
+        tally.seconds.append(time.perf_counter() - begin)
         tally.tokens += body["usage"]["completion_tokens"]
     try:
         found = json.loads(body["choices"][0]["message"]["content"])["id"]
-        tally.wrong += not isinstance(found, int | float) if options.shared else found != number
     except (ValueError, KeyError):
+        is_cut = body["choices"][0]["finish_reason"] == "length"
         tally.cut += is_cut
         tally.wrong += not is_cut
+        return
+    is_right = isinstance(found, int) if options.shared else found == number
+    tally.wrong += not is_right
+    tally.whole += is_right and is_in_time
 
 
 async def misbehave(client: httpx.AsyncClient, number: int, options: argparse.Namespace, tally: Tally) -> None:
@@ -110,10 +113,18 @@ async def misbehave(client: httpx.AsyncClient, number: int, options: argparse.Na
 
 
 async def load(
-    options: argparse.Namespace, clients: int, seconds: float, *, unruly: bool = False, first: int = 0
+    options: argparse.Namespace,
+    clients: int,
+    seconds: float,
+    *,
+    lead: float = 0.0,
+    first: int = 0,
+    unruly: bool = False,
 ) -> Tally:
-    """So many clients, each asking again as soon as it has its answer, with numbers from the first on."""
-    tally, numbers = Tally(time.monotonic() + seconds), itertools.count(first)
+    """So many clients, each asking again as soon as it has its answer, with numbers from `first` on. What comes in the
+    `lead` does not count."""
+    begin, numbers = time.monotonic() + lead, itertools.count(first)
+    tally = Tally(begin, begin + seconds)
     limits = httpx.Limits(max_connections=clients)
 
     async def one(client: httpx.AsyncClient) -> None:
@@ -171,6 +182,8 @@ def main() -> None:
     parser.add_argument("--soak", type=float, default=0.0, help="so many seconds of mixed requests instead")
     parser.add_argument("--process", type=int, help="of the server, whose memory is watched")
     options = parser.parse_args()
+    if options.compact and options.field != "structured_outputs":
+        parser.error("--compact is a part of structured_outputs: say --field structured_outputs")
     asyncio.run(load(options, 2, 2.0))  # warm
     print("clients    req/s     tok/s  p50 ms   p99 ms  wrong  cut failed refused")
     if not options.soak:

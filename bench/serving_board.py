@@ -4,7 +4,9 @@
 
 `--ours` and `--vllm` are interpreters that have scansion with a server, and vLLM; they may be the same. All servers run
 the same model (the built-in one, as a folder) with the same options. Each is measured in turn at 1, 16 and 64 clients,
-round after round, while the others are stopped (SIGSTOP: an idle vLLM spins). The table has the median of the rounds.
+round after round, while the others are stopped (SIGSTOP: an idle vLLM spins). The table has the median of the rounds:
+what came in a window of so many seconds, behind a lead of one and a half. With `own` every request has a schema that no
+server has seen, with `one` all have the same.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ ENGINE = {
     "max_num_seqs": 64,
     "distributed_executor_backend": "vllm.v1.executor.uniproc_executor.UniProcExecutor",
 }
+_LEAD = 1.5  # seconds: what was stopped is out of all caches
 _SCANSION = "from decoding.cli import main; main()"
 _VLLM = "import sys; from vllm.entrypoints.cli.main import main; sys.argv[0] = 'vllm'; sys.exit(main())"
 
@@ -167,12 +170,12 @@ def main() -> None:
     found: dict[tuple[str, int, str], list[list[float]]] = {}
     all_servers = servers(options)
     try:
-        for turn in range(options.rounds):
-            for schemas, clients, server in product(options.schemas, options.clients, all_servers):
+        turns = product(range(options.rounds), options.schemas, options.clients)
+        for number, (_, schemas, clients) in enumerate(turns, 1):
+            for server in all_servers:
                 asked = _asked(options, server, shared=schemas == "one")
                 server.send(signal.SIGCONT)
-                asyncio.run(load(asked, clients, 1.0))  # what was stopped is out of all caches
-                tally = asyncio.run(load(asked, clients, options.seconds, first=(turn + 1) * 100_000))
+                tally = asyncio.run(load(asked, clients, options.seconds, lead=_LEAD, first=number * 100_000))
                 server.send(signal.SIGSTOP)
                 found.setdefault((schemas, clients, server.name), []).append(figures(tally, options.seconds))
     finally:  # also of who does not want to wait for the rest

@@ -7,9 +7,11 @@ import random
 import numpy as np
 import pytest
 
-from grammars import Grammar, Limits, gbnf, literal, regex
+from grammars import Grammar, Limits, UnsatisfiableGrammar, gbnf, literal, regex
 from grammars.expression import Call, Node, Repeat
+from grammars.kernels.lengths import shortest_copies, shortest_lexemes
 from grammars.program import HIGH, LOW, NOT_A_LOOP, SHORTEST
+from tests.naive import lengths as naive
 from tests.naive.prefixes import Prefixes
 from tests.random_languages import random_rules
 
@@ -19,6 +21,22 @@ FAR = "{300,400}"
 def of_repetitions(grammar: Grammar) -> list[int]:
     rules = grammar.lowered(Limits()).program.rules
     return sorted(rules[rules[:, LOW] != NOT_A_LOOP, SHORTEST].tolist())
+
+
+@pytest.mark.jitless
+def test_the_kernels_solve_the_equations_as_they_stand():
+    compared = 0
+    for seed in range(120):
+        start, rules = random_rules(random.Random(seed))
+        try:
+            program = Grammar(start, rules).lowered(Limits()).program
+        except UnsatisfiableGrammar:
+            continue
+        rows = shortest_lexemes(program.row_edge, program.row_accepts, program.edges)
+        assert rows.tolist() == naive.lexemes(program)
+        assert shortest_copies(program.ops, program.targets, program.rules, rows).tolist() == naive.copies(program)
+        compared += 1
+    assert compared > 60
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def test_the_report_of_a_schema_is_kept(tokens: Vocabulary):
 
 def test_a_schema_whose_texts_are_counted_and_intersected_says_how_to_save_it(tokens: Vocabulary):
     both = json_schema({"type": "string", "pattern": "^[ab]*$", "not": {"pattern": "aa"}})
-    with pytest.raises(SerializationError, match="saved as the schema"):
+    with pytest.raises(SerializationError, match="is saved as the schema"):
         both.compile(tokens).save(BytesIO())
 
 
@@ -613,7 +613,8 @@ def test_a_report_that_cannot_be_read_back_is_not_written(tokens: Vocabulary):
     deep: list[object] = []
     for _ in range(100_000):
         deep = [deep]
-    for notes in ([object()], [deep], [{"a": {1, 2}}]):
+    mistaken = {"location": 1, "keyword": "a", "means": "b", "enforced": True}
+    for notes in ([object()], [deep], [{"a": {1, 2}}], [mistaken]):
         with pytest.raises(SerializationError, match="an entry of the report"):
             saved(Grammar(text("a"), notes=notes).compile(tokens))
 

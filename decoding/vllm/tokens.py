@@ -16,7 +16,7 @@ _known: dict[tuple[Any, ...], Vocabulary] = {}
 
 def vocabulary_of(model_config: Any, tokenizer: Any = None) -> Vocabulary:
     """The vocabulary of `vllm_config.model_config`; built once in a process."""
-    key = (  # all that it depends on; the ends are read from files, so not for each request
+    key = (  # not the ends themselves: they are read from a file, which is too slow for every request
         model_config.tokenizer,
         model_config.tokenizer_revision,
         str(model_config.tokenizer_mode),

@@ -100,7 +100,7 @@ def constrained(
     **form: Any,
 ) -> dict[str, Any]:
     """The `extra_args` of a request with a form, which is one of `schema`, `regex`, `lark`, `gbnf`, `choice` and
-    `structural_tag`.
+    `structural_tag`. The `program` of a `turn` is for servers of this distribution.
 
     >>> constrained(choice=["yes", "no"])
     {'scansion': {'choice': ['yes', 'no']}}
@@ -196,7 +196,7 @@ def _name(asked: Mapping[str, Any]) -> str | None:
 
 
 def _program(asked: Mapping[str, Any], kind: str) -> bytes:
-    program = asked.get("program") or b""
+    program = asked.get("program", b"")
     if not isinstance(program, bytes) or (program and kind != TURN):
         raise RefusedRequest("a program comes as bytes, and with a turn")
     return program

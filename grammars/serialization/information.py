@@ -34,7 +34,7 @@ def write_information(information: Information) -> bytes:
     >>> write_information(Information(None, ("start",), ()))
     b'{"vocabulary":null,"rules":["start"],"notes":[]}'
     """
-    notes = [asdict(note) if isinstance(note, Enforcement) else note for note in information.notes]
+    notes = [asdict(note) if isinstance(note, Enforcement) else _plain(note) for note in information.notes]
     content = {"vocabulary": information.fingerprint, "rules": information.rules, "notes": notes}
     try:
         data = json.dumps(content, separators=(",", ":")).encode("ascii")
@@ -68,6 +68,13 @@ def _information(content: dict[str, Any]) -> Information:
     if not isinstance(notes, list):
         raise SerializationError("the report is no list")
     return Information(fingerprint, tuple(cast("list[str]", rules)), tuple(map(_note, cast("list[Any]", notes))))
+
+
+def _plain(note: Any) -> Any:
+    """A note that will not be taken for an `Enforcement`."""
+    if isinstance(note, dict) and set(cast("dict[str, Any]", note)) == _FIELDS:
+        raise SerializationError("an entry of the report has the fields of an Enforcement and is none")
+    return note
 
 
 def _note(note: Any) -> Any:

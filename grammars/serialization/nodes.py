@@ -78,7 +78,7 @@ def _record(node: Node, extent: int) -> Record:
     if kind is None:
         raise SerializationError(
             f"{type(node).__name__} cannot be saved inside a regular expression",
-            hint="a schema that intersects or counts texts is saved as the schema, and compiled again",
+            hint="a schema in which a text has a pattern and a length, or must not match one, is saved as the schema",
         )
     low = high = 0
     if isinstance(node, ex.Repeat):

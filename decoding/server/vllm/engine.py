@@ -47,9 +47,9 @@ class Engine:
         register()
         self._model, self._options = model, _prepared(options)
         self._names = count()
-        self._llm: Any = self._started()
         # The loop of vLLM's own server: to wake it from other threads costs less.
         self._loop: asyncio.AbstractEventLoop = import_module("uvloop").new_event_loop()
+        self._llm: Any = self._started()
         threading.Thread(target=self._loop.run_forever, name="scansion-vllm", daemon=True).start()
         self._watch = self.begin(self._watched())
 

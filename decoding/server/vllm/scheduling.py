@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -25,8 +26,9 @@ from grammars import Grammar, SerializationError, TokenAutomaton, UnsupportedFea
 from samplers.problem import Problem
 
 Ints = NDArray[np.int64]
-_LARGE = 1 << 14  # characters of a turn that may take long
-_MOST_PROGRAMS, _MOST_BYTES = 64, 1 << 18  # of programs that no request has taken along yet
+_LONG = 0.02  # seconds of a compilation
+_MOST_PROGRAMS = 64  # that no request has taken along yet
+_MOST_BYTES = 1 << 20  # of such a program
 _HOTTEST = 2.0  # of vLLM's SamplingParams
 
 
@@ -46,29 +48,31 @@ class VLLMScheduler(Scheduler):
         return super().running + len(self._remote)
 
     def automaton(self, turn: Turn) -> TokenAutomaton:
-        """What a turn compiles to. The worker needs one, too: of a large turn it begins at the same time, of others the
-        program is sent with the first request."""
-        is_large = len(turn.text) > _LARGE
-        if is_large:
-            self._served.engine.begin(self._asked(turn))
-        grammar = turn.grammar(self._grammars)
-        made = grammar.compile(self.model.vocabulary, self._grammars)
-        if not is_large:
+        """What a turn compiles to. The worker needs one, too: if it takes long, it begins at the same time, otherwise
+        the program is sent with the first request."""
+        asking = self._served.engine.begin(self._asked(turn))
+        try:
+            grammar = turn.grammar(self._grammars)
+            made = grammar.compile(self.model.vocabulary, self._grammars)
+        finally:
+            is_short = asking.cancel()
+        if is_short:
             self._keep(turn, grammar)
         return made
 
     def _keep(self, turn: Turn, grammar: Grammar) -> None:
-        program = BytesIO()
-        try:
-            grammar.save(program, self._grammars)
-        except (SerializationError, UnsupportedFeature):  # the worker compiles it
+        """Keep a program until a request takes it along; without one the worker compiles."""
+        if sum(part.nbytes for part in grammar.lowered(self._grammars).program) > _MOST_BYTES:
             return
-        if program.tell() <= _MOST_BYTES:
+        program = BytesIO()
+        with suppress(SerializationError, UnsupportedFeature):
+            grammar.save(program, self._grammars)
             self._programs[turn.text] = program.getvalue()
         while len(self._programs) > _MOST_PROGRAMS:
             self._programs.popitem(last=False)
 
     async def _asked(self, turn: Turn) -> None:
+        await asyncio.sleep(_LONG)
         language = TURN, turn.text, json.dumps(self._limits, sort_keys=True)
         with suppress(Fault):  # without an engine the request itself is told so
             await self._served.engine.ask("scansion_prepare", language, list(self._served.vocabulary.eos))
@@ -85,11 +89,7 @@ class VLLMScheduler(Scheduler):
             )
         if order.knobs.temperature > _HOTTEST:
             raise Fault(f"vLLM's temperature is at most {_HOTTEST:g}", param="temperature")
-        form: dict[str, Any] = {"turn": order.turn.text, "options": self._limits}
-        program = self._programs.pop(order.turn.text, None)
-        if program is not None:
-            form["program"] = program
-        return Remote(self._served.engine, order, form, problem, prompt, closing, seed, tell)
+        return Remote(self._served.engine, order, self._limits, problem, prompt, closing, seed, tell)
 
     def submit(self, runs: Sequence[Work], *, beside: int = 0) -> None:
         remote = [run for run in runs if isinstance(run, Remote)]
@@ -97,7 +97,7 @@ class VLLMScheduler(Scheduler):
         super().submit(stepped, beside=beside + len(remote))
         self._remote.update(remote)
         for run in remote:
-            run.start(self._remote.discard)
+            run.start(self._remote.discard, self._programs.pop(run.turn, b""))
 
     def cancel(self, runs: Sequence[Work]) -> None:
         super().cancel(runs)

@@ -41,14 +41,13 @@ Ints = NDArray[np.int64]
 
 
 class Remote(Work):
-    """A text at vLLM. `form` is what a worker must know of it: its turn, under which limits that is compiled, and
-    perhaps what it compiles to."""
+    """A text at vLLM. `limits` are those under which its turn is compiled there."""
 
     def __init__(
         self,
         engine: Engine,
         order: Order,
-        form: Mapping[str, Any],
+        limits: Mapping[str, Any],
         problem: Problem,
         prompt: Ints,
         closing: Closing | None,
@@ -56,7 +55,8 @@ class Remote(Work):
         tell: Listener,
     ):
         super().__init__(tell)
-        self._engine, self._order, self._form, self._problem = engine, order, form, problem
+        self._engine, self._order, self._limits, self._problem = engine, order, limits, problem
+        self.turn, self._program = order.turn.text, b""
         self._prompt: list[int] = prompt.tolist()
         self._closing = surely_closing(closing, problem) if self._is_followed else closing
         self._seeds: list[int] = [] if order.seed is None else seed.generate_state(4).tolist()
@@ -73,8 +73,10 @@ class Remote(Work):
         knobs = self._order.knobs
         return self._order.piecewise or bool(knobs.presence_penalty or knobs.frequency_penalty)
 
-    def start(self, ended: Callable[[Remote], None]) -> None:
-        """Begin; `ended` is called when nothing more comes."""
+    def start(self, ended: Callable[[Remote], None], program: bytes) -> None:
+        """Begin; `ended` is called when nothing more comes. `program` is what the turn compiles to, if the worker has
+        not seen it."""
+        self._program = program
         self._task = self._engine.begin(self._work(ended))
         if self.cancelled:
             self.stop()
@@ -203,7 +205,15 @@ class Remote(Work):
         kinds = vllm.sampling_params.RequestOutputKind
         if self._name is not None:
             self._name = fresh_names(1)[0]
-        wish = constrained(**self._form, begun=begun, closing=left if narrow else None, record=self._name)
+        program, self._program = self._program, b""  # once is enough
+        wish = constrained(
+            turn=self.turn,
+            options=self._limits,
+            program=program,
+            begun=begun,
+            closing=left if narrow else None,
+            record=self._name,
+        )
         return vllm.SamplingParams(
             temperature=knobs.temperature if knobs.temperature > COLD else 0.0,
             top_p=knobs.top_p,
