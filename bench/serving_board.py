@@ -170,8 +170,8 @@ def main() -> None:
     found: dict[tuple[str, int, str], list[list[float]]] = {}
     all_servers = servers(options)
     try:
-        turns = product(range(options.rounds), options.schemas, options.clients)
-        for number, (_, schemas, clients) in enumerate(turns, 1):
+        cells = list(product(options.schemas, options.clients)) * options.rounds
+        for number, (schemas, clients) in enumerate(cells, 1):
             for server in all_servers:
                 asked = _asked(options, server, shared=schemas == "one")
                 server.send(signal.SIGCONT)

@@ -72,20 +72,25 @@ def _information(content: dict[str, Any]) -> Information:
 
 def _plain(note: Any) -> Any:
     """A note that will not be taken for an `Enforcement`."""
-    if isinstance(note, dict) and set(cast("dict[str, Any]", note)) == _FIELDS:
+    if _fields_of(note) is not None:
         raise SerializationError("an entry of the report has the fields of an Enforcement and is none")
     return note
 
 
 def _note(note: Any) -> Any:
     """An `Enforcement` from its fields; anything else as it is."""
-    if not isinstance(note, dict) or set(cast("dict[str, Any]", note)) != _FIELDS:
+    found = _fields_of(note)
+    if found is None:
         return note
-    found = Enforcement(**cast("dict[str, Any]", note))
-    texts = (found.location, found.keyword, found.means)
-    if not all(isinstance(text, str) for text in texts) or not isinstance(found.enforced, bool):
+    if not all(isinstance(value, bool if name == "enforced" else str) for name, value in found.items()):
         raise SerializationError("a line of the report is not what it should be")
-    return found
+    return Enforcement(**found)
+
+
+def _fields_of(note: Any) -> dict[str, Any] | None:
+    """The fields of an `Enforcement`, if these are such."""
+    found = cast("dict[str, Any]", note) if isinstance(note, dict) else {}
+    return found if set(found) == _FIELDS else None
 
 
 def _nesting(text: bytes) -> int:
