@@ -46,7 +46,7 @@ def asked(number: int, options: argparse.Namespace) -> dict[str, Any]:
     schema = {
         "type": "object",
         "properties": {
-            "id": {"type": "integer", "minimum": 0, "maximum": 9999} if options.shared else {"const": number},
+            "id": {"type": "boolean"} if options.shared else {"const": number},
             "name": {"type": "string", "maxLength": 24},
         },
         "required": ["id", "name"],
@@ -94,7 +94,7 @@ async def ask(client: httpx.AsyncClient, number: int, options: argparse.Namespac
         tally.cut += is_cut
         tally.wrong += not is_cut
         return
-    is_right = isinstance(found, int) if options.shared else found == number
+    is_right = isinstance(found, bool) if options.shared else found == number
     tally.wrong += not is_right
     tally.whole += is_right and is_in_time
 
