@@ -46,8 +46,8 @@ ENGINE = {
     "block_size": 32,
     "max_model_len": 1024,
     "max_num_seqs": 64,
-    "distributed_executor_backend": "vllm.v1.executor.uniproc_executor.UniProcExecutor",
 }
+ONE_PROCESS = {"distributed_executor_backend": "vllm.v1.executor.uniproc_executor.UniProcExecutor"}
 _LEAD = 1.5  # seconds: what was stopped is out of all caches
 _SCANSION = "from decoding.cli import main; main()"
 _VLLM = "import sys; from vllm.entrypoints.cli.main import main; sys.argv[0] = 'vllm'; sys.exit(main())"
@@ -99,8 +99,9 @@ class Server:
 
 def servers(options: argparse.Namespace) -> list[Server]:
     """Started one after the other."""
-    flags = [part for name, value in ENGINE.items() for part in _flag(name, value)]
-    of_engine = [part for name, value in ENGINE.items() for part in ("--engine", f"{name}={json.dumps(value)}")]
+    engine = ENGINE if options.worker_apart else ENGINE | ONE_PROCESS
+    flags = [part for name, value in engine.items() for part in _flag(name, value)]
+    of_engine = [part for name, value in engine.items() for part in ("--engine", f"{name}={json.dumps(value)}")]
     ours = [options.ours, "-W", "ignore", "-c", _SCANSION, "serve", "--model", options.model]
     theirs = [options.vllm, "-W", "ignore", "-c", _VLLM, "serve", options.model, *flags]
     if options.compact:
@@ -164,6 +165,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--compact", action="store_true", help="no whitespace in the answers, from no server")
+    parser.add_argument("--worker-apart", action="store_true", help="vLLM's worker in a process of its own")
     parser.add_argument("--servers", nargs="+", help="some of them, by name")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -178,7 +180,7 @@ def main() -> None:
                 tally = asyncio.run(load(asked, clients, options.seconds, lead=_LEAD, first=number * 100_000))
                 server.send(signal.SIGSTOP)
                 found.setdefault((schemas, clients, server.name), []).append(figures(tally, options.seconds))
-    finally:  # also of who does not want to wait for the rest
+    finally:  # what was measured is told to those, too, who end it early
         for server in all_servers:
             server.send(signal.SIGKILL)
         _print(found)

@@ -15,9 +15,9 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from difflib import get_close_matches
-from random import Random
 from types import FrameType
 from typing import Any
+from uuid import uuid4
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -53,7 +53,6 @@ from grammars import ScansionError
 from grammars.provenance import VERSION
 
 _log = logging.getLogger(__name__)
-_numbers = Random()  # of answers; not the one that a program may have seeded
 Json = dict[str, Any]
 Chunks = Callable[[Result, Job], AsyncIterator[Json]]
 
@@ -202,7 +201,7 @@ def _count(host: Host, path: str, status: int, begin: float, result: Result | No
 
 
 def _head(kind: str, host: Host) -> Json:
-    return {"id": f"{kind}-{_numbers.getrandbits(128):032x}", "created": int(time.time()), "model": host.model.name}
+    return {"id": f"{kind}-{uuid4().hex}", "created": int(time.time()), "model": host.model.name}
 
 
 def _add_reports(app: FastAPI, host: Host) -> None:

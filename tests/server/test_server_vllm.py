@@ -145,6 +145,25 @@ def test_the_first_request_of_a_turn_takes_its_program_along(
     assert not any(sent[1:]), "it is sent once, and where there is none the worker compiles"
 
 
+def test_the_worker_loads_the_program_instead_of_compiling(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, model: Any
+):
+    """It gets what no compiler makes of the turn: the rarer one of its two words alone."""
+    chances = law(model, "a", ["loaded", "listed"], 20)
+    rarer = min(chances, key=chances.__getitem__)
+    program = BytesIO()
+    choice([rarer]).compile(model.vocabulary).save(program)
+
+    def exchanged(**wish: Any) -> dict[str, Any]:
+        return constrained(**wish | {"program": program.getvalue()})
+
+    monkeypatch.setattr(writing, "constrained", exchanged)
+    for seed in range(20):  # by chance: at most once in 2^20
+        fields = {"prompt": "a", "choice": ["loaded", "listed"], "seed": seed}
+        (answer,) = client.post("/v1/completions", json=fields).json()["choices"]
+        assert answer["text"] == rarer
+
+
 def test_a_form_whose_masks_cost_too_much_fails_alone(model: Any):
     """The worker has the limits of the server; where it cannot go on, what it could not do is told."""
     narrow = replace(ServerLimits().grammars, mask_work=1000)

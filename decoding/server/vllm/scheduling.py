@@ -22,13 +22,12 @@ from decoding.server.scheduler import Scheduler
 from decoding.server.turns import Turn
 from decoding.server.vllm.writing import Remote
 from decoding.vllm.wishes import TURN
-from grammars import Grammar, SerializationError, TokenAutomaton, UnsupportedFeature
+from grammars import SerializationError, TokenAutomaton, UnsupportedFeature
 from samplers.problem import Problem
 
 Ints = NDArray[np.int64]
 _LONG = 0.02  # seconds of a compilation
 _MOST_PROGRAMS = 64  # that no request has taken along yet
-_MOST_BYTES = 1 << 20  # of such a program
 _HOTTEST = 2.0  # of vLLM's SamplingParams
 
 
@@ -52,21 +51,18 @@ class VLLMScheduler(Scheduler):
         the program is sent with the first request."""
         asking = self._served.engine.begin(self._asked(turn))
         try:
-            grammar = turn.grammar(self._grammars)
-            made = grammar.compile(self.model.vocabulary, self._grammars)
+            made = super().automaton(turn)
         finally:
             is_short = asking.cancel()
         if is_short:
-            self._keep(turn, grammar)
+            self._keep(turn, made)
         return made
 
-    def _keep(self, turn: Turn, grammar: Grammar) -> None:
+    def _keep(self, turn: Turn, made: TokenAutomaton) -> None:
         """Keep a program until a request takes it along; without one the worker compiles."""
-        if sum(part.nbytes for part in grammar.lowered(self._grammars).program) > _MOST_BYTES:
-            return
         program = BytesIO()
         with suppress(SerializationError, UnsupportedFeature):
-            grammar.save(program, self._grammars)
+            made.save(program)
             self._programs[turn.text] = program.getvalue()
         while len(self._programs) > _MOST_PROGRAMS:
             self._programs.popitem(last=False)
