@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from importlib import import_module
 from multiprocessing import parent_process
+from multiprocessing.connection import wait
+from threading import Thread
 from typing import Any
 
 from decoding.vllm.asked import obstacle, refuse
@@ -24,18 +26,33 @@ from grammars import RequestError
 
 VARIABLE = "SCANSION_STRUCTURED_OUTPUTS"
 OWN_SIGNALS = "SCANSION_OWN_SIGNALS"
-"""Set by a server that stops its engine itself, after what is under way: Ctrl-C must not reach the engine before."""
+"""Set by a server that stops its engine itself, after what is under way: Ctrl-C must not reach the engine before, and
+no engine must outlive a server that was killed."""
 
 
 def register() -> None:
     """Called by vLLM; may be called several times."""
     if os.environ.get(OWN_SIGNALS) and parent_process() is not None:
         os.setpgid(0, 0)
+        _end_with_parent()
     mend_search_for_kernels()
     _guard(import_module("vllm.v1.engine.input_processor").InputProcessor)
     slot = os.environ.get(VARIABLE)
     if slot:
         _install(slot)
+
+
+@cache
+def _end_with_parent() -> None:
+    """Let this process end when its parent does, however that came about: a server that was killed cannot stop it."""
+
+    parent = parent_process()
+
+    def waiting() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    Thread(target=waiting, name="scansion-parent", daemon=True).start()
 
 
 def use_for_structured_outputs(slot: str = "xgrammar") -> None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +33,7 @@ from decoding.server.closing import Closing
 from decoding.server.limits import ServerLimits
 from decoding.server.models import BuiltIn
 from decoding.server.vllm import writing
+from decoding.vllm.plugins import OWN_SIGNALS
 from decoding.vllm.wishes import constrained
 from grammars import TokenAutomaton, choice
 
@@ -232,3 +236,45 @@ def test_a_killed_engine_is_told_as_503_and_another_one_begins(model: Any):
         sampled = client.post("/v1/completions", json={"prompt": "a", "choice": ["b", "c"], "sampler": "smc:n=4"})
         assert sampled.status_code == 200
         assert idle(app, model)
+
+
+HELD = """
+import multiprocessing, time
+from decoding.vllm.plugins import register
+
+def engine(ready):
+    register()
+    ready.set()
+    time.sleep(600)
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    process = context.Process(target=engine, args=(ready,))
+    process.start()
+    ready.wait()
+    print(process.pid, flush=True)
+    process.join()
+"""
+
+
+def test_a_killed_server_takes_its_engine_along(tmp_path: Path):
+    program = tmp_path / "held.py"
+    program.write_text(HELD)
+    environment = os.environ | {OWN_SIGNALS: "1"}
+    with subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE, text=True, env=environment) as server:
+        assert server.stdout is not None
+        engine = int(server.stdout.readline())
+        assert is_running(engine)
+        server.kill()
+    end = time.monotonic() + 60
+    while is_running(engine):
+        assert time.monotonic() < end, "the engine lives on"
+        time.sleep(0.1)
+
+
+def is_running(process: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()  # an orphan may wait to be reaped
+    except OSError:
+        return False
