@@ -361,8 +361,9 @@ class TokenAutomaton:
             self._matchers.add(matcher)
         return matcher
 
-    def save(self, file: Destination) -> None:
-        """Write the compiled program to a path or an open binary file; see `grammars.serialization`.
+    def save(self, file: Destination, *, report: bool = True) -> None:
+        """Write the compiled program to a path or an open binary file; see `grammars.serialization`. Without its
+        `report` it is read sooner.
 
         >>> from io import BytesIO
         >>> from grammars import Vocabulary, literal
@@ -372,7 +373,7 @@ class TokenAutomaton:
         >>> loaded.forced(loaded.start)
         [0, 0, 1]
         """
-        save(file, self._lowered, self._report, self.vocabulary.fingerprint)
+        save(file, self._lowered, self._report if report else (), self.vocabulary.fingerprint)
 
     @classmethod
     def load(cls, file: Source, vocabulary: Vocabulary, limits: Limits | None = None) -> TokenAutomaton:

@@ -66,25 +66,22 @@ def _let_empty_copies_count(rules: Array, nullable: Array) -> None:
 
 def _group(ops: Array, targets: Array, rules: Array) -> tuple[Array, Array, Array]:
     """Group rules into components of mutual left recursion; fills COMPONENT and MEMBER of `rules`."""
-    seen, stack = np.zeros(len(ops), np.int64), np.empty(len(ops) + 1, np.int64)
-    found = np.empty((len(ops), 2), np.int64)
-    calls: list[list[tuple[int, int]]] = []
-    for rule in range(len(rules)):
-        n = int(corner_calls(ops, targets, rules, rule, seen, stack, found))
-        calls.append([(int(a), int(b)) for a, b in found[:n].tolist()])
-    groups = components_of([sorted({callee for callee, _ in c}) for c in calls])
+    calls: list[tuple[int, int, int]] = corner_calls(ops, targets, rules).tolist()
+    callees: list[set[int]] = [set() for _ in rules]
+    for rule, callee, _ in calls:
+        callees[rule].add(callee)
+    groups = components_of([sorted(found) for found in callees])
+    component, member = [0] * len(rules), [0] * len(rules)
     for number, group in enumerate(groups):
-        for member, rule in enumerate(group):
-            rules[rule, COMPONENT], rules[rule, MEMBER] = number, member
-    corners: list[tuple[int, int, int]] = []
-    bounds: list[tuple[int, int]] = [(0, 0)]
-    members = 0
-    for number, group in enumerate(groups):
-        for rule in group:
-            for callee, state in calls[rule]:
-                if rules[callee, COMPONENT] == number:
-                    corners.append((int(rules[callee, MEMBER]), state, int(rules[rule, MEMBER])))
-        members += len(group)
-        bounds.append((members, len(corners)))
-    flat = [rule for group in groups for rule in group]
-    return np.array(bounds, np.int64), np.array(flat, np.int64), np.array(corners, np.int64).reshape(-1, 3)
+        for place, rule in enumerate(group):
+            component[rule], member[rule] = number, place
+    rules[:, COMPONENT], rules[:, MEMBER] = component, member
+    inner = [call for call in calls if component[call[0]] == component[call[1]]]
+    inner.sort(key=lambda call: (component[call[0]], member[call[0]]))
+    corners = [(member[callee], state, member[rule]) for rule, callee, state in inner]
+    sizes, edges = [0, *map(len, groups)], [0] * (len(groups) + 1)
+    for rule, _, _ in inner:
+        edges[component[rule] + 1] += 1
+    bounds = np.array([sizes, edges], np.int64).cumsum(axis=1).T.copy()
+    members = [rule for group in groups for rule in group]
+    return bounds, np.array(members, np.int64), np.array(corners, np.int64).reshape(-1, 3)

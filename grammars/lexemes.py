@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grammars.expression import ByteAutomaton, Bytes, Chars, Lexeme, Node, Text
+from grammars.kernels.partitions import refined
 from grammars.limits import Budget
 from grammars.program import FINAL
 from grammars.utf8 import DONE, byte_rows
@@ -173,9 +174,9 @@ def byte_classes(
     interval = np.cumsum(boundary[:256]) - boundary[0]
     if not others:
         return interval, np.flatnonzero(np.append(1, boundary[1:256]))
-    numbers: dict[object, int] = {}
-    columns = zip(interval.tolist(), *others, strict=True)
-    byte_class = np.array([numbers.setdefault(column, len(numbers)) for column in columns], np.int64)
-    class_byte = np.zeros(len(numbers), np.int64)
+    byte_class = interval
+    for other in others:
+        byte_class = refined(byte_class, np.array(other, np.int64))
+    class_byte = np.zeros(int(byte_class.max()) + 1, np.int64)
     class_byte[byte_class[::-1]] = np.arange(255, -1, -1)
     return byte_class, class_byte

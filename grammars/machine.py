@@ -81,6 +81,7 @@ START_CONFIG = 2
 _END_ONLY = 4  # flags of the configuration behind an end token, unlike those of any other
 _EPOCHS_KEPT = (8, 1)
 _SMALL_STORE = 2 << 20  # bytes
+_FIRST_CONFIGS = 256  # as many as a short text goes through
 _NEVER = 1 << 40
 _CHUNK = 4096  # bytes that are read under one grant of work
 _SECTIONS = tuple(range(CONFIG, LAZY_FAR + 1, 2))
@@ -128,13 +129,14 @@ class Machine:
 
     def _first_room(self, components: int) -> dict[int, int]:
         lazy = max(2, 2 * len(self._lazy_states)) if self._lazy_states else 0
+        configs = _FIRST_CONFIGS if self.limits.cache_bytes > _SMALL_STORE else _FIRST_CONFIGS // 4
         return {
-            CONFIG: 64,
-            LOOPS: 64,
-            FAR: 64,
-            UNUSED: 64,
-            GENERATION: 64,
-            CONFIG_SLOTS: 256,
+            CONFIG: configs,
+            LOOPS: configs,
+            FAR: configs,
+            UNUSED: configs,
+            GENERATION: configs,
+            CONFIG_SLOTS: 4 * configs,
             CONTEXT: 64,
             CONTEXT_SLOTS: 256,
             HEAP: 512,
@@ -292,19 +294,19 @@ class Machine:
 
     def _lay_out(self) -> None:
         """Move every section to a store in which it has the room it needs."""
-        old = self.store
-        at = HEADER
-        offsets: list[int] = []
+        old, room, at = self.store, self._room, HEADER
+        header: list[int] = old[:HEADER].tolist()
+        moved: list[tuple[int, int, int]] = []  # from where, to where, how much
         for section in _SECTIONS:
-            offsets.append(at)
-            at += self._room[section] * WIDTH.get(section, 1)
+            width = WIDTH.get(section, 1)
+            if header[section + 1] and section not in _HASH_TABLES:
+                moved.append((header[section], at, header[section + 1] * width))
+            header[section], header[section + 1] = at, room[section]
+            at += room[section] * width
         store = np.zeros(at, np.int64)
-        store[:HEADER] = old[:HEADER]
-        for section, offset in zip(_SECTIONS, offsets, strict=True):
-            if section not in _HASH_TABLES:
-                begin, length = int(old[section]), int(old[section + 1]) * WIDTH.get(section, 1)
-                store[offset : offset + length] = old[begin : begin + length]
-            store[section], store[section + 1] = offset, self._room[section]
+        store[:HEADER] = header
+        for begin, to, length in moved:
+            store[to : to + length] = old[begin : begin + length]
         self.store = store
         if self._room[CONFIG] > len(self.moves):
             moves = np.zeros((self._room[CONFIG], self.moves.shape[1]), np.int32)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,6 +21,10 @@ HostOption = Annotated[str, typer.Option("--host", help="The address to listen a
 PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="The port to listen at.")]
 BackendOption = Annotated[str, typer.Option("--backend", help="What runs the model: hf or vllm.")]
 DeviceOption = Annotated[str | None, typer.Option("--device", help="Where it runs, such as cuda or cpu.")]
+DtypeOption = Annotated[
+    Literal["float32", "bfloat16", "float16"] | None,
+    typer.Option("--dtype", help="What it computes with; by default as it was saved, if the processor can."),
+]
 EngineOption = Annotated[
     list[str] | None,
     typer.Option("--engine", metavar="NAME=VALUE", help="With vllm: an option of its engine, repeatable."),
@@ -35,6 +39,7 @@ def serve(
     model: ModelOption = None,
     backend: BackendOption = "hf",
     device: DeviceOption = None,
+    dtype: DtypeOption = None,
     engine: EngineOption = None,
     host: HostOption = "127.0.0.1",
     port: PortOption = 8000,
@@ -59,6 +64,9 @@ def serve(
         raise typer.BadParameter(f"there is no backend {backend!r}, there are hf and vllm", param_hint="--backend")
     if engine and backend != "vllm":
         raise typer.BadParameter("these are options of vLLM: add --backend vllm", param_hint="--engine")
+    if (device or dtype) and (backend == "vllm" or model is None):
+        told = "these are for models of Hugging Face in this process; vLLM takes --engine dtype=float32"
+        raise typer.BadParameter(told, param_hint="--device, --dtype")
     limits = ServerLimits(
         running=max_running,
         queue=max_waiting,
@@ -69,7 +77,7 @@ def serve(
     if backend == "vllm":
         served = _in_vllm(model, {"max_num_seqs": max_running} | engine_options(engine or []))
     else:
-        served = _served(model, device)
+        served = _served(model, device, dtype)
     run(served, limits, host=host, port=port)
 
 
@@ -100,7 +108,7 @@ def _in_vllm(model: str | None, options: dict[str, Any]) -> ServedModel:
     return _loaded(name, lambda: VLLMServed(name, model or "built-in", **(built_in | options)))
 
 
-def _served(model: str | None, device: str | None) -> ServedModel | None:
+def _served(model: str | None, device: str | None, dtype: str | None) -> ServedModel | None:
     if model is None:
         return None
     from grammars import BackendUnavailable
@@ -111,7 +119,7 @@ def _served(model: str | None, device: str | None) -> ServedModel | None:
         raise BackendUnavailable(
             f"{model} is a model of Hugging Face, and {error.name} is missing", hint="pip install 'scansion[hf,serve]'"
         ) from error
-    return _loaded(model, lambda: load_served(model, device))
+    return _loaded(model, lambda: load_served(model, device, dtype))
 
 
 def _loaded(name: str, load: Callable[[], ServedModel]) -> ServedModel:

@@ -5,7 +5,7 @@ stands before them is hidden by the attention mask, and positions are counted fr
 
 * rows that grew by one token are picked out of the cache (a row may be picked twice: particles split) and go through
   the model together, one token each;
-* rows that are new are read from their first token on, each by itself, and put beside the others.
+* rows that are new are read from their first token on, those of like length together, and put beside the others.
 
 Models whose cache is not of this kind (sliding windows, recurrent states, encoders) are read from the first token on at
 every step: slower, and right.
@@ -16,7 +16,7 @@ Every row's numbers are those of the model up to rounding, which depends on the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from threading import Lock
 from typing import Any
 
@@ -53,13 +53,14 @@ class HuggingFaceServed(TokenizedPrompts, InProcess):
         self._rows: dict[bytes, int] = {}
         self._lengths: Ints = np.zeros(0, np.int64)
         self._layers: _Layers = []
-        self._keeps = True
+        self._keeps = True  # whether the cache is plain, as far as is known
+        self._is_known = False
 
     def log_probs(self, sequences: Sequence[Ints]) -> Floats:
         with self._lock, torch.inference_mode():
             if self._keeps:
                 return self._normalised(self._grown(sequences))
-            return self._normalised(torch.cat([self._read(sequence)[0] for sequence in sequences]))
+            return self._normalised(torch.cat([self._read([sequence])[0] for sequence in sequences]))
 
     # -- one step -------------------------------------------------------------------------------------------------
 
@@ -76,14 +77,27 @@ class HuggingFaceServed(TokenizedPrompts, InProcess):
             pieces.append((self._layers, self._lengths))
             for i, row in zip(old, grown, strict=True):
                 logits[i] = row
-        for i in new:
-            row, layers = self._read(sequences[i])
-            logits[i] = row[0]
-            pieces.append((layers, np.array([len(sequences[i])], np.int64)))
+        order = list(old)
+        for batch in self._batches(sequences, new):
+            rows, layers = self._read([sequences[i] for i in batch])
+            pieces.append((layers, np.array([len(sequences[i]) for i in batch], np.int64)))
+            order += batch
+            for i, row in zip(batch, rows, strict=True):
+                logits[i] = row
         if self._keeps:
             self._layers, self._lengths = _beside(pieces)
-            self._rows = {keys[i]: row for row, i in enumerate([*old, *new])}
+            self._rows = {keys[i]: row for row, i in enumerate(order)}
         return torch.stack(logits)
+
+    def _batches(self, sequences: Sequence[Ints], new: list[int]) -> Iterator[list[int]]:
+        """Sequences to read together: at most half of each is padding."""
+        left = sorted(new, key=lambda i: -len(sequences[i]))
+        while left:
+            longest = len(sequences[left[0]])
+            together = self._is_known and self._keeps
+            count = sum(2 * len(sequences[i]) >= longest for i in left) if together else 1
+            yield left[:count]
+            left = left[count:]
 
     def _extended(self, tokens: list[int], parents: Ints) -> torch.Tensor:
         """One more token for rows of the cache, in one forward."""
@@ -103,11 +117,19 @@ class HuggingFaceServed(TokenizedPrompts, InProcess):
         self._lengths = lengths + 1
         return out.logits[:, -1]
 
-    def _read(self, sequence: Ints) -> tuple[torch.Tensor, _Layers]:
-        """A sequence from its first token on."""
-        out = self._model(input_ids=self._tensor(sequence)[None, :], use_cache=self._keeps)
+    def _read(self, sequences: Sequence[Ints]) -> tuple[torch.Tensor, _Layers]:
+        """Some sequences from their first tokens on, in one forward; several only if the cache is known to be plain."""
+        width = max(map(len, sequences))
+        missing = np.array([[width - len(sequence)] for sequence in sequences])
+        tokens = [np.pad(sequence, (width - len(sequence), 0)) for sequence in sequences]
+        padding = {
+            "attention_mask": self._tensor(np.arange(width) >= missing),
+            "position_ids": self._tensor(np.maximum(np.arange(width) - missing, 0)),
+        }
+        out = self._model(input_ids=self._tensor(tokens), use_cache=self._keeps, **(padding if missing.any() else {}))
         cache: Any = getattr(out, "past_key_values", None)
         self._keeps = self._keeps and isinstance(cache, DynamicCache) and all(map(_is_plain, cache.layers))
+        self._is_known = True
         layers: Any = cache.layers if self._keeps else ()
         return out.logits[:, -1], [(layer.keys, layer.values) for layer in layers]
 
@@ -151,10 +173,20 @@ def _vocabulary(model: Any, tokenizer: Any) -> Vocabulary:
     return with_ordinary_markers(vocabulary_from(tokenizer, eos=eos, size=int(model.config.vocab_size)))
 
 
-def load_served(name: str, device: str | None = None) -> HuggingFaceServed:
-    """The model of a name or folder."""
+def load_served(name: str, device: str | None = None, dtype: str | None = None) -> HuggingFaceServed:
+    """The model of a name or folder. Unless told otherwise its numbers stay as wide as they were saved, except that a
+    processor without arithmetic for half of them, which takes ten times as long, computes with float32."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(name, dtype="auto").eval()
-    moved: Any = model.to(device) if device else model  # type: ignore[arg-type]
-    return HuggingFaceServed(moved, AutoTokenizer.from_pretrained(name), name)
+    model: Any = AutoModelForCausalLM.from_pretrained(name, dtype=dtype or "auto").eval()
+    if device:
+        model = model.to(device)
+    if not dtype and model.device.type == "cpu" and not _is_quick(model.dtype):
+        model = model.float()
+    return HuggingFaceServed(model, AutoTokenizer.from_pretrained(name), name)
+
+
+def _is_quick(dtype: torch.dtype) -> bool:
+    """Whether this processor multiplies such numbers itself."""
+    name = {torch.bfloat16: "_is_mkldnn_bf16_supported", torch.float16: "_is_mkldnn_fp16_supported"}.get(dtype)
+    return name is None or bool(getattr(torch.ops.mkldnn, name, lambda: False)())

@@ -116,28 +116,30 @@ def prune(ops: Words, targets: Words, rules: Words, productive: Words) -> None:
 
 
 @kernel
-def corner_calls(ops: Words, targets: Words, rules: Words, rule: int, seen: Words, stack: Words, out: Words) -> int:
-    """The calls reachable at the start of a rule before anything is read: rows (callee, state after) in `out`; their
-    number.
-
-    `seen` is scratch of one number per state, holding `rule + 1` where this search has been.
-    """
-    stack[0] = rules[rule, START]
-    seen[stack[0]] = rule + 1
-    size, found = 1, 0
-    while size > 0:
-        size -= 1
-        state = stack[size]
-        kind, a, b = ops[state, 0], ops[state, 1], ops[state, 2]
-        begin, end = (a, b) if kind == SPLIT else (0, 0)
-        if kind == CALL:
-            out[found, 0], out[found, 1] = a, b
-            found += 1
-            end = 1 if rules[a, NULLABLE] != 0 else 0
-        for i in range(begin, end):
-            target = targets[i] if kind == SPLIT else b
-            if seen[target] != rule + 1:
-                seen[target] = rule + 1
-                stack[size] = target
-                size += 1
-    return found
+def corner_calls(ops: Words, targets: Words, rules: Words) -> Words:
+    """The calls reachable at the start of each rule before anything is read: rows (rule, callee, state after)."""
+    seen, stack = np.zeros(len(ops), np.int64), np.empty(len(ops) + 1, np.int64)
+    out = np.empty((len(ops), 3), np.int64)
+    found = 0
+    for rule in range(len(rules)):
+        stack[0] = rules[rule, START]
+        seen[stack[0]] = rule + 1
+        size = 1
+        while size > 0:
+            size -= 1
+            state = stack[size]
+            kind, a, b = ops[state, 0], ops[state, 1], ops[state, 2]
+            begin, end = (a, b) if kind == SPLIT else (0, 0)
+            if kind == CALL:
+                if found == len(out):  # two rules share a body, as those of no compiler do
+                    out = np.concatenate((out, np.empty_like(out)))
+                out[found, 0], out[found, 1], out[found, 2] = rule, a, b
+                found += 1
+                end = 1 if rules[a, NULLABLE] != 0 else 0
+            for i in range(begin, end):
+                target = targets[i] if kind == SPLIT else b
+                if seen[target] != rule + 1:
+                    seen[target] = rule + 1
+                    stack[size] = target
+                    size += 1
+    return out[:found]

@@ -93,14 +93,16 @@ def check_states(network: Network, lazy: int, limits: Limits) -> None:
     _require_limit(states, min(limits.states, NEXT_MASK) + BOOT_STATE, "states")
     require(states <= NEXT_MASK + 1, "it has more states than can be numbered")
     require(ops[:BOOT_STATE].tolist() == _FIRST, "it does not begin with the states of every program")
-    require(np.isin(ops[BOOT_STATE:, 0], (LEX, SPLIT, CALL)).all(), "a state has no known operation")
-    reading, calling = ops[ops[:, 0] == LEX], ops[ops[:, 0] == CALL]
+    kinds = ops[:, 0]
+    is_reading, is_choosing, is_calling = kinds == LEX, kinds == SPLIT, kinds == CALL
+    require((is_reading | is_choosing | is_calling)[BOOT_STATE:].all(), "a state has no known operation")
+    reading, calling = ops[is_reading], ops[is_calling]
     require_range(reading[:, 1], 0, len(network.row_accepts) + lazy, "row")
     require_range(calling[:, 1], 0, len(network.rules), "rule")
     for following in (reading[:, 2], calling[:, 2], network.targets):
         require_range(following, 0, states, "state")
     _check_boot(network)
-    _check_splits(ops[ops[:, 0] == SPLIT], len(network.targets))
+    _check_splits(ops[is_choosing], len(network.targets))
     _check_rules(network.rules, states, limits)
     stray = int(stray_state(ops, network.targets, network.rules))
     require(stray < 0, f"state {stray} is part of two rules or ends one in the wrong way")

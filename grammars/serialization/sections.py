@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grammars.errors import SerializationError
+from grammars.kernels.extremes import extremes
 
 Array = NDArray[np.int64]
 
@@ -42,6 +43,6 @@ def require(condition: bool | np.bool_, message: str) -> None:
 def require_range(array: Array, low: int, high: int, what: str) -> None:
     """Refuse the file unless all numbers are in `range(low, high)`."""
     if array.size:
-        least, most = int(array.min()), int(array.max())
+        least, most = extremes(array.ravel())
         worst = least if least < low else most
         require(low <= least and most < high, f"{what} {worst} is not between {low} and {high - 1}")

@@ -93,6 +93,8 @@ def test_another_backend_is_refused():
 
 def test_options_of_vllm_are_not_passed_over():
     assert "add --backend vllm" in refused("--engine", "tensor_parallel_size=2")
+    assert "--engine dtype=float32" in refused("--backend", "vllm", "--dtype", "float32")
+    assert "models of Hugging Face" in refused("--device", "cpu")
     assert "is no NAME=VALUE" in refused("--backend", "vllm", "--engine", "fast")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from server_asked import ASK, PERSON
 
 from decoding.embedded import as_transformers
 from decoding.server.app import create_app
-from decoding.server.hugging_face import HuggingFaceServed
+from decoding.server.hugging_face import HuggingFaceServed, load_served
 
 SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 
@@ -61,8 +62,28 @@ def test_rows_come_and_go_and_split(pair: tuple[Any, Any], family: str):
             assert np.abs(numbers - directly(model, row, served.vocabulary.size)).max() < 1e-3
         kept = [rows[i] for i in rng.integers(0, len(rows), size=rng.integers(1, 7))]
         grown = [np.append(row, rng.integers(3, 2048)) for row in kept]
-        grown += [rng.integers(3, 2048, size=rng.integers(1, 12)) for _ in range(rng.integers(0, 2))]
+        grown += [rng.integers(3, 2048, size=rng.integers(1, 12)) for _ in range(rng.integers(0, 5))]
         rows = list({row.tobytes(): row for row in grown}.values())
+
+
+@pytest.mark.parametrize(("saved", "is_quick"), [("bfloat16", True), ("bfloat16", False), ("float16", False)])
+def test_half_numbers_are_kept_where_the_processor_is_quick_at_them(
+    saved: str, is_quick: bool, tmp_path: Path, pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+):
+    untrained("llama").to(getattr(torch, saved)).save_pretrained(tmp_path)
+    pair[1].save_pretrained(tmp_path)
+    monkeypatch.setattr("decoding.server.hugging_face._is_quick", lambda dtype: is_quick or dtype == torch.float32)
+    served, told = load_served(str(tmp_path)), load_served(str(tmp_path), dtype=saved)
+    assert computes_with(served) == (saved if is_quick else "float32")
+    assert computes_with(told) == saved
+    row = np.array([3, 4, 5])
+    exact = directly(untrained("llama").to(getattr(torch, saved)).float(), row, served.vocabulary.size)
+    assert np.abs(served.log_probs([row])[0] - exact).max() < (0.1 if is_quick else 1e-4)
+
+
+def computes_with(served: HuggingFaceServed) -> str:
+    (found,) = {str(weights.dtype).removeprefix("torch.") for weights in served._model.parameters()}
+    return found
 
 
 def test_it_serves(pair: tuple[Any, Any]):

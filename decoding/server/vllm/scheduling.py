@@ -62,7 +62,7 @@ class VLLMScheduler(Scheduler):
         """Keep a program until a request takes it along; without one the worker compiles."""
         program = BytesIO()
         with suppress(SerializationError, UnsupportedFeature):
-            made.save(program)
+            made.save(program, report=False)
             self._programs[turn.text] = program.getvalue()
         while len(self._programs) > _MOST_PROGRAMS:
             self._programs.popitem(last=False)
