@@ -362,8 +362,8 @@ class TokenAutomaton:
         return matcher
 
     def save(self, file: Destination, *, report: bool = True) -> None:
-        """Write the compiled program to a path or an open binary file; see `grammars.serialization`. Without its
-        `report` it is read sooner.
+        """Write the compiled program to a path or an open binary file; see `grammars.serialization`. Without `report`
+        it is read sooner, and what is loaded has nothing to report.
 
         >>> from io import BytesIO
         >>> from grammars import Vocabulary, literal

@@ -174,9 +174,7 @@ def byte_classes(
     interval = np.cumsum(boundary[:256]) - boundary[0]
     if not others:
         return interval, np.flatnonzero(np.append(1, boundary[1:256]))
-    byte_class = interval
-    for other in others:
-        byte_class = refined(byte_class, np.array(other, np.int64))
+    byte_class = refined(interval, np.array([*dict.fromkeys(others)], np.int64).reshape(-1, 256))
     class_byte = np.zeros(int(byte_class.max()) + 1, np.int64)
     class_byte[byte_class[::-1]] = np.arange(255, -1, -1)
     return byte_class, class_byte

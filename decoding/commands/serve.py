@@ -23,7 +23,7 @@ BackendOption = Annotated[str, typer.Option("--backend", help="What runs the mod
 DeviceOption = Annotated[str | None, typer.Option("--device", help="Where it runs, such as cuda or cpu.")]
 DtypeOption = Annotated[
     Literal["float32", "bfloat16", "float16"] | None,
-    typer.Option("--dtype", help="What it computes with; by default as it was saved, if the processor can."),
+    typer.Option("--dtype", help="What it computes with; by default as it was saved, if that is quick."),
 ]
 EngineOption = Annotated[
     list[str] | None,
@@ -65,7 +65,7 @@ def serve(
     if engine and backend != "vllm":
         raise typer.BadParameter("these are options of vLLM: add --backend vllm", param_hint="--engine")
     if (device or dtype) and (backend == "vllm" or model is None):
-        told = "these are for models of Hugging Face in this process; vLLM takes --engine dtype=float32"
+        told = "these are for models of Hugging Face: name one by --model (vLLM takes --engine dtype=float32)"
         raise typer.BadParameter(told, param_hint="--device, --dtype")
     limits = ServerLimits(
         running=max_running,

@@ -7,8 +7,9 @@ stands before them is hidden by the attention mask, and positions are counted fr
   the model together, one token each;
 * rows that are new are read from their first token on, those of like length together, and put beside the others.
 
-Models whose cache is not of this kind (sliding windows, recurrent states, encoders) are read from the first token on at
-every step: slower, and right.
+Models whose cache is not of this kind (sliding windows, recurrent states, encoders), or whose rows are not what they
+would be alone (where the longest one decides how all are rotated), are read from the first token on at every step,
+each by itself: slower, and right.
 
 Every row's numbers are those of the model up to rounding, which depends on the shape of a batch; see
 `decoding.server.steady` for a model where not even that does.
@@ -17,6 +18,7 @@ Every row's numbers are those of the model up to rounding, which depends on the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from inspect import signature
 from threading import Lock
 from typing import Any
 
@@ -33,6 +35,7 @@ from grammars import Vocabulary
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _Layers = list[tuple[torch.Tensor, torch.Tensor]]
+_TOKENS_AT_ONCE = 4096  # padding included
 
 
 class HuggingFaceServed(TokenizedPrompts, InProcess):
@@ -53,8 +56,17 @@ class HuggingFaceServed(TokenizedPrompts, InProcess):
         self._rows: dict[bytes, int] = {}
         self._lengths: Ints = np.zeros(0, np.int64)
         self._layers: _Layers = []
-        self._keeps = True  # whether the cache is plain, as far as is known
-        self._is_known = False
+        self._short = {"logits_to_keep": 1} if "logits_to_keep" in signature(model.forward).parameters else {}
+        self._keeps = True
+        with torch.inference_mode():
+            self._keeps = not _rotates_by_the_longest(model.config) and self._rows_are_what_they_are_alone()
+
+    def _rows_are_what_they_are_alone(self) -> bool:
+        rows = [np.arange(4) % self.vocabulary.size, np.zeros(1, np.int64)]
+        (first, layers), (second, _), (both, _) = self._read(rows[:1]), self._read(rows[1:]), self._read(rows)
+        alone, together = self._normalised(torch.cat([first, second])), self._normalised(both)
+        is_half = self._model.dtype in (torch.bfloat16, torch.float16)
+        return bool(layers) and np.allclose(alone, together, rtol=0.0, atol=0.3 if is_half else 1e-3)
 
     def log_probs(self, sequences: Sequence[Ints]) -> Floats:
         with self._lock, torch.inference_mode():
@@ -84,18 +96,17 @@ class HuggingFaceServed(TokenizedPrompts, InProcess):
             order += batch
             for i, row in zip(batch, rows, strict=True):
                 logits[i] = row
-        if self._keeps:
-            self._layers, self._lengths = _beside(pieces)
-            self._rows = {keys[i]: row for row, i in enumerate(order)}
+        self._layers, self._lengths = _beside(pieces)
+        self._rows = {keys[i]: row for row, i in enumerate(order)}
         return torch.stack(logits)
 
     def _batches(self, sequences: Sequence[Ints], new: list[int]) -> Iterator[list[int]]:
-        """Sequences to read together: at most half of each is padding."""
+        """Sequences to read together: at most half of each is padding, and they are not too much at once."""
         left = sorted(new, key=lambda i: -len(sequences[i]))
         while left:
             longest = len(sequences[left[0]])
-            together = self._is_known and self._keeps
-            count = sum(2 * len(sequences[i]) >= longest for i in left) if together else 1
+            alike = sum(2 * len(sequences[i]) >= longest for i in left)
+            count = max(1, min(alike, _TOKENS_AT_ONCE // longest))
             yield left[:count]
             left = left[count:]
 
@@ -118,20 +129,18 @@ class HuggingFaceServed(TokenizedPrompts, InProcess):
         return out.logits[:, -1]
 
     def _read(self, sequences: Sequence[Ints]) -> tuple[torch.Tensor, _Layers]:
-        """Some sequences from their first tokens on, in one forward; several only if the cache is known to be plain."""
+        """Some sequences from their first tokens on, in one forward; no layers if their cache is not plain."""
         width = max(map(len, sequences))
         missing = np.array([[width - len(sequence)] for sequence in sequences])
         tokens = [np.pad(sequence, (width - len(sequence), 0)) for sequence in sequences]
-        padding = {
-            "attention_mask": self._tensor(np.arange(width) >= missing),
-            "position_ids": self._tensor(np.maximum(np.arange(width) - missing, 0)),
-        }
-        out = self._model(input_ids=self._tensor(tokens), use_cache=self._keeps, **(padding if missing.any() else {}))
+        options: dict[str, Any] = {"use_cache": self._keeps, **self._short}
+        if missing.any():
+            options["attention_mask"] = self._tensor(np.arange(width) >= missing)
+            options["position_ids"] = self._tensor(np.maximum(np.arange(width) - missing, 0))
+        out = self._model(input_ids=self._tensor(tokens), **options)
         cache: Any = getattr(out, "past_key_values", None)
-        self._keeps = self._keeps and isinstance(cache, DynamicCache) and all(map(_is_plain, cache.layers))
-        self._is_known = True
-        layers: Any = cache.layers if self._keeps else ()
-        return out.logits[:, -1], [(layer.keys, layer.values) for layer in layers]
+        is_plain = isinstance(cache, DynamicCache) and all(type(layer) is DynamicLayer for layer in cache.layers)
+        return out.logits[:, -1], [(layer.keys, layer.values) for layer in cache.layers] if is_plain else []
 
     def _tensor(self, values: Any) -> torch.Tensor:
         return torch.as_tensor(np.asarray(values, np.int64)).to(self._model.device)
@@ -144,8 +153,12 @@ class HuggingFaceServed(TokenizedPrompts, InProcess):
         return torch.log_softmax(logits, dim=-1).cpu().numpy()
 
 
-def _is_plain(layer: Any) -> bool:
-    return type(layer) is DynamicLayer
+def _rotates_by_the_longest(config: Any) -> bool:
+    """Whether the longest row of a batch decides how the positions of all are written down."""
+    config = config.get_text_config()
+    rope: dict[str, Any] = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    kinds = [each.get("rope_type", each.get("type")) for each in (rope, *rope.values()) if isinstance(each, dict)]
+    return "dynamic" in kinds or "longrope" in kinds
 
 
 def _beside(pieces: list[tuple[_Layers, Ints]]) -> tuple[_Layers, Ints]:
@@ -174,19 +187,20 @@ def _vocabulary(model: Any, tokenizer: Any) -> Vocabulary:
 
 
 def load_served(name: str, device: str | None = None, dtype: str | None = None) -> HuggingFaceServed:
-    """The model of a name or folder. Unless told otherwise its numbers stay as wide as they were saved, except that a
-    processor without arithmetic for half of them, which takes ten times as long, computes with float32."""
+    """The model of a name or folder. Unless told otherwise it computes with what it was saved as; but with float32 on a
+    processor for which PyTorch has no quick arithmetic for half-precision numbers: they take many times as long."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model: Any = AutoModelForCausalLM.from_pretrained(name, dtype=dtype or "auto").eval()
     if device:
         model = model.to(device)
-    if not dtype and model.device.type == "cpu" and not _is_quick(model.dtype):
+    is_free = not dtype and not getattr(model, "is_quantized", False)
+    if is_free and model.device.type == "cpu" and not _is_quick(model.dtype):
         model = model.float()
     return HuggingFaceServed(model, AutoTokenizer.from_pretrained(name), name)
 
 
 def _is_quick(dtype: torch.dtype) -> bool:
-    """Whether this processor multiplies such numbers itself."""
+    """Whether oneDNN multiplies such numbers on this processor."""
     name = {torch.bfloat16: "_is_mkldnn_bf16_supported", torch.float16: "_is_mkldnn_fp16_supported"}.get(dtype)
     return name is None or bool(getattr(torch.ops.mkldnn, name, lambda: False)())

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import wraps
 from importlib import import_module
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
+from signal import SIGTERM
 from threading import Thread
+from threading import enumerate as enumerate_threads
+from time import sleep
 from typing import Any
 
 from decoding.vllm.asked import obstacle, refuse
@@ -26,15 +29,18 @@ from grammars import RequestError
 
 VARIABLE = "SCANSION_STRUCTURED_OUTPUTS"
 OWN_SIGNALS = "SCANSION_OWN_SIGNALS"
-"""Set by a server that stops its engine itself, after what is under way: Ctrl-C must not reach the engine before, and
-no engine must outlive a server that was killed."""
+"""Set, to its number, by a server that stops its engine itself, after what is under way: Ctrl-C must not reach the
+engine before, and no engine must outlive a server that was killed."""
+_GUARD = "scansion-parent"
+_GRACE = 5.0  # seconds
 
 
 def register() -> None:
     """Called by vLLM; may be called several times."""
-    if os.environ.get(OWN_SIGNALS) and parent_process() is not None:
+    parent, server = parent_process(), os.environ.get(OWN_SIGNALS)
+    if parent is not None and server not in (None, str(os.getpid())):
         os.setpgid(0, 0)
-        _end_with_parent()
+        _end_with(parent.sentinel)
     mend_search_for_kernels()
     _guard(import_module("vllm.v1.engine.input_processor").InputProcessor)
     slot = os.environ.get(VARIABLE)
@@ -42,17 +48,18 @@ def register() -> None:
         _install(slot)
 
 
-@cache
-def _end_with_parent() -> None:
+def _end_with(parent: int) -> None:
     """Let this process end when its parent does, however that came about: a server that was killed cannot stop it."""
-
-    parent = parent_process()
+    if any(thread.name == _GUARD for thread in enumerate_threads()):
+        return
 
     def waiting() -> None:
-        wait([parent.sentinel])
+        wait([parent])
+        os.kill(os.getpid(), SIGTERM)
+        sleep(_GRACE)
         os._exit(1)
 
-    Thread(target=waiting, name="scansion-parent", daemon=True).start()
+    Thread(target=waiting, name=_GUARD, daemon=True).start()
 
 
 def use_for_structured_outputs(slot: str = "xgrammar") -> None:

@@ -16,7 +16,7 @@ let through (`vllm_xargs` of vLLM's server). It names one form and perhaps optio
 | `rows` | whether the logits themselves are kept there, too |
 
 A server of this distribution asks with `turn`, a form and its tools and thoughts (`decoding.server.turns`), and sends
-the `program` of a new one along (`Grammar.save`), which takes the worker less time to load than to compile.
+the `program` of a new one along (`TokenAutomaton.save`), which takes the worker less time to load than to compile.
 
 Every other field is refused, and so is what cannot be enforced: nothing is ever ignored.
 """

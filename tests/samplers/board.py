@@ -247,7 +247,7 @@ NOT_IN_THE_TAIL = (
 )
 
 
-RARE = 0.005  # the mass of a language below which it takes too long until these draw what decides their mean
+RARE = 0.005  # mass of a language; below it these draw what decides their mean only once in hundreds of runs
 NOT_WHERE_RARE = ("Rejection", "ASAp")
 
 

@@ -41,7 +41,12 @@ def untrained(family: str) -> Any:
     if family == "sliding":
         config = transformers.MistralConfig(num_key_value_heads=2, sliding_window=8, **SMALL, **ids)
         return transformers.MistralForCausalLM(config).eval()
-    config = transformers.LlamaConfig(num_key_value_heads=2, **SMALL, **ids)
+    if family == "roberta":  # counts positions from its padding on
+        config = transformers.RobertaConfig(is_decoder=True, pad_token_id=1, **SMALL, **ids)
+        return transformers.RobertaForCausalLM(config).eval()
+    rope = {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 1e4, "original_max_position_embeddings": 8}
+    extra = {"rope_parameters": rope} if family == "dynamic" else {}
+    config = transformers.LlamaConfig(num_key_value_heads=2, **SMALL, **ids, **extra)
     return transformers.LlamaForCausalLM(config).eval()
 
 
@@ -51,7 +56,7 @@ def directly(model: Any, row: np.ndarray, size: int) -> np.ndarray:
     return torch.log_softmax(logits, -1).numpy()
 
 
-@pytest.mark.parametrize("family", ["llama", "gpt2", "sliding"])
+@pytest.mark.parametrize("family", ["llama", "gpt2", "sliding", "dynamic", "roberta"])
 def test_rows_come_and_go_and_split(pair: tuple[Any, Any], family: str):
     model = untrained(family)
     served, rng = HuggingFaceServed(model, pair[1]), np.random.default_rng(0)

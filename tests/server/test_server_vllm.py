@@ -33,7 +33,6 @@ from decoding.server.closing import Closing
 from decoding.server.limits import ServerLimits
 from decoding.server.models import BuiltIn
 from decoding.server.vllm import writing
-from decoding.vllm.plugins import OWN_SIGNALS
 from decoding.vllm.wishes import constrained
 from grammars import TokenAutomaton, choice
 
@@ -239,8 +238,8 @@ def test_a_killed_engine_is_told_as_503_and_another_one_begins(model: Any):
 
 
 HELD = """
-import multiprocessing, time
-from decoding.vllm.plugins import register
+import multiprocessing, os, time
+from decoding.vllm.plugins import OWN_SIGNALS, register
 
 def engine(ready):
     register()
@@ -250,6 +249,7 @@ def engine(ready):
 if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
     ready = context.Event()
+    os.environ[OWN_SIGNALS] = str(os.getpid())
     process = context.Process(target=engine, args=(ready,))
     process.start()
     ready.wait()
@@ -261,8 +261,7 @@ if __name__ == "__main__":
 def test_a_killed_server_takes_its_engine_along(tmp_path: Path):
     program = tmp_path / "held.py"
     program.write_text(HELD)
-    environment = os.environ | {OWN_SIGNALS: "1"}
-    with subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE, text=True, env=environment) as server:
+    with subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         engine = int(server.stdout.readline())
         assert is_running(engine)

@@ -42,7 +42,7 @@ class Engine:
 
     def __init__(self, model: str, options: Mapping[str, Any]):
         os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")  # this process has threads
-        os.environ.setdefault(OWN_SIGNALS, "1")
+        os.environ[OWN_SIGNALS] = str(os.getpid())
         the_vllm()
         register()
         self._model, self._options = model, _prepared(options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -49,12 +50,12 @@ class VLLMScheduler(Scheduler):
     def automaton(self, turn: Turn) -> TokenAutomaton:
         """What a turn compiles to. The worker needs one, too: if it takes long, it begins at the same time, otherwise
         the program is sent with the first request."""
-        asking = self._served.engine.begin(self._asked(turn))
+        begin, asking = time.perf_counter(), self._served.engine.begin(self._asked(turn))
         try:
             made = super().automaton(turn)
         finally:
-            is_short = asking.cancel()
-        if is_short:
+            asking.cancel()
+        if time.perf_counter() - begin < _LONG:
             self._keep(turn, made)
         return made
 

@@ -178,7 +178,7 @@ class RegisterAutomaton(TokenAutomaton):
 
     # -- the rest -------------------------------------------------------------------------------------------------
 
-    def save(self, file: Destination) -> None:
+    def save(self, file: Destination, *, report: bool = True) -> None:
         """Automata with registers cannot be saved."""
         raise UnsupportedFeature(
             "a grammar that remembers values (uniqueItems) cannot be saved yet", hint="save the schema and compile it"
