@@ -139,8 +139,9 @@ class HuggingFaceServed(TokenizedPrompts, InProcess):
             options["position_ids"] = self._tensor(np.maximum(np.arange(width) - missing, 0))
         out = self._model(input_ids=self._tensor(tokens), **options)
         cache: Any = getattr(out, "past_key_values", None)
-        is_plain = isinstance(cache, DynamicCache) and all(type(layer) is DynamicLayer for layer in cache.layers)
-        return out.logits[:, -1], [(layer.keys, layer.values) for layer in cache.layers] if is_plain else []
+        layers: list[Any] = cache.layers if isinstance(cache, DynamicCache) else []
+        is_plain = all(type(layer) is DynamicLayer for layer in layers)
+        return out.logits[:, -1], [(layer.keys, layer.values) for layer in layers if is_plain]
 
     def _tensor(self, values: Any) -> torch.Tensor:
         return torch.as_tensor(np.asarray(values, np.int64)).to(self._model.device)
