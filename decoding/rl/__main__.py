@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from torch import distributed
+
 from decoding.rl.configuration import read_configuration
 from decoding.rl.training import train
 from grammars.errors import ScansionError
@@ -18,6 +20,14 @@ def main() -> None:
         train(read_configuration(Path(sys.argv[1])))
     except ScansionError as error:
         raise SystemExit(f"error: {error}") from None
+    _leave_together()
+
+
+def _leave_together() -> None:
+    """End what several processes share before any of them ends: its threads abort the process that they outlive."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
