@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 from pathlib import Path
 
@@ -24,10 +26,15 @@ def main() -> None:
 
 
 def _leave_together() -> None:
-    """End what several processes share before any of them ends: its threads abort the process that they outlive."""
+    """End several processes when all are done, and at once: gloo's threads may hold tensors, and abort a process whose
+    interpreter is taken apart around them (https://github.com/pytorch/pytorch/pull/179291). All is written by now."""
     if distributed.is_available() and distributed.is_initialized():
         distributed.barrier()
         distributed.destroy_process_group()
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 if __name__ == "__main__":
