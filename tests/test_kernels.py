@@ -17,6 +17,7 @@ from grammars import Grammar, Limits, TokenAutomaton, UnsatisfiableGrammar, Voca
 from grammars.components import components_of
 from grammars.kernels.analysis import corner_calls, prune, solve
 from grammars.kernels.collect import collect
+from grammars.kernels.extremes import extremes
 from grammars.kernels.intern import rehash, sort_run, touch
 from grammars.kernels.layout import (
     CONFIG,
@@ -35,10 +36,11 @@ from grammars.kernels.layout import (
     OUTER,
     SEED_SLOTS,
 )
+from grammars.kernels.partitions import refined
 from grammars.kernels.trie import CHILD, CHILDREN_END, END, FIRST, OTHER_BYTES, OWN_END, UTF8_STATES, utf8_step
 from grammars.kernels.walk import exits
 from grammars.machine import START_CONFIG, Machine
-from grammars.program import ACCEPT, AGAIN, CALL, LEX, LOW, NOT_A_LOOP, NULLABLE, RETURN, SPLIT, START
+from grammars.program import ACCEPT, AGAIN, CALL, LEX, LOW, NOT_A_LOOP, NULLABLE, RETURN, RULE_WIDTH, SPLIT, START
 from tests.naive import twins
 from tests.random_languages import random_rules, random_vocabulary
 from tests.walks import allowed, random_tokens, states_along, synthetic_vocabulary, unpacked
@@ -265,6 +267,34 @@ def test_corner_calls_are_those_before_the_first_byte(seed: int) -> None:
         calls: list[tuple[int, int, int]] = corner_calls(ops, targets, rules).tolist()
         for rule in range(len(rules)):
             assert {call[1:] for call in map(tuple, calls) if call[0] == rule} == network.corner_calls(rule)
+
+
+def test_corner_calls_of_rules_that_share_a_body_find_room() -> None:
+    ops = np.array([[CALL, 0, 1], [CALL, 1, 2], [RETURN, 0, 0]], np.int64)
+    rules = np.zeros((40, RULE_WIDTH), np.int64)
+    rules[:, LOW], rules[:, NULLABLE] = NOT_A_LOOP, 1
+    found = corner_calls(ops, np.zeros(0, np.int64), rules).tolist()
+    assert found == [call for rule in range(40) for call in ([rule, 0, 1], [rule, 1, 2])]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_partitions_are_refined_as_by_columns(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for others in range(5):
+        first = np.cumsum(rng.random(256) < 0.1).astype(np.int64)
+        table = rng.integers(0, rng.integers(1, 257), size=(others, 256))
+        numbers: dict[tuple[int, ...], int] = {}
+        columns = map(tuple, np.vstack([first, table]).T.tolist())
+        expected = [numbers.setdefault(column, len(numbers)) for column in columns]
+        assert refined(first - first[0], table).tolist() == expected
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_extremes_are_those_of_numpy(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for length in (1, 2, 50):
+        array = rng.integers(-(1 << 40), 1 << 40, size=length)
+        assert tuple(extremes(array)) == (array.min(), array.max())
 
 
 # -- the store --------------------------------------------------------------------------------------------------------

@@ -44,6 +44,9 @@ def untrained(family: str) -> Any:
     if family == "roberta":  # counts positions from its padding on
         config = transformers.RobertaConfig(is_decoder=True, pad_token_id=1, **SMALL, **ids)
         return transformers.RobertaForCausalLM(config).eval()
+    if family == "mamba":  # has states instead of a cache, and takes no positions
+        config = transformers.MambaConfig(hidden_size=32, num_hidden_layers=2, state_size=4, vocab_size=2060)
+        return transformers.MambaForCausalLM(config).eval()
     rope = {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 1e4, "original_max_position_embeddings": 8}
     extra = {"rope_parameters": rope} if family == "dynamic" else {}
     config = transformers.LlamaConfig(num_key_value_heads=2, **SMALL, **ids, **extra)
@@ -56,7 +59,7 @@ def directly(model: Any, row: np.ndarray, size: int) -> np.ndarray:
     return torch.log_softmax(logits, -1).numpy()
 
 
-@pytest.mark.parametrize("family", ["llama", "gpt2", "sliding", "dynamic", "roberta"])
+@pytest.mark.parametrize("family", ["llama", "gpt2", "sliding", "dynamic", "roberta", "mamba"])
 def test_rows_come_and_go_and_split(pair: tuple[Any, Any], family: str):
     model = untrained(family)
     served, rng = HuggingFaceServed(model, pair[1]), np.random.default_rng(0)
@@ -84,6 +87,28 @@ def test_half_numbers_are_kept_where_the_processor_is_quick_at_them(
     row = np.array([3, 4, 5])
     exact = directly(untrained("llama").to(getattr(torch, saved)).float(), row, served.vocabulary.size)
     assert np.abs(served.log_probs([row])[0] - exact).max() < (0.1 if is_quick else 1e-4)
+
+
+def test_quantised_weights_stay_as_they_are(tmp_path: Path, pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch):
+    untrained("llama").half().save_pretrained(tmp_path)
+    pair[1].save_pretrained(tmp_path)
+    monkeypatch.setattr("decoding.server.hugging_face._is_quick", lambda dtype: dtype == torch.float32)
+    monkeypatch.setattr(transformers.LlamaForCausalLM, "is_quantized", True, raising=False)
+    assert computes_with(load_served(str(tmp_path))) == "float16"
+
+
+def test_what_is_read_together_is_alike_and_not_too_much(pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch):
+    model = untrained("llama")
+    served, rng, shapes = HuggingFaceServed(model, pair[1]), np.random.default_rng(1), list[tuple[int, ...]]()
+    model.register_forward_pre_hook(
+        lambda module, args, kwargs: shapes.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
+    )
+    monkeypatch.setattr("decoding.server.hugging_face._TOKENS_AT_ONCE", 20)
+    rows = [rng.integers(3, 2048, size=length) for length in (1, 8, 30, 5, 8, 3, 2)]
+    found = served.log_probs(rows)
+    assert shapes == [(1, 30), (2, 8), (2, 5), (2, 2)]
+    for row, numbers in zip(rows, found, strict=True):
+        assert np.abs(numbers - directly(model, row, served.vocabulary.size)).max() < 1e-3
 
 
 def computes_with(served: HuggingFaceServed) -> str:

@@ -272,6 +272,31 @@ def test_a_killed_server_takes_its_engine_along(tmp_path: Path):
         time.sleep(0.1)
 
 
+LAUNCHED = """
+import multiprocessing, os, threading
+from decoding.vllm.plugins import OWN_SIGNALS, register
+
+def server():
+    os.environ[OWN_SIGNALS] = str(os.getpid())
+    register()
+    print([thread.name for thread in threading.enumerate()], os.getpgid(0) == os.getpgid(os.getppid()))
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context("spawn").Process(target=server)
+    process.start()
+    process.join()
+"""
+
+
+def test_a_server_does_not_take_itself_for_its_engine(tmp_path: Path):
+    """Though it may be the child of a launcher."""
+    program = tmp_path / "launched.py"
+    program.write_text(LAUNCHED)
+    told = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=True).stdout
+    assert "scansion-parent" not in told
+    assert told.split()[-1] == "True"
+
+
 def is_running(process: int) -> bool:
     try:
         return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()  # an orphan may wait to be reaped
